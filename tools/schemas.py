@@ -1,0 +1,153 @@
+"""The typed results of the tools: also the output schemas over MCP. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ArtefactKind = Literal[
+    "mask", "index", "change", "polygons", "preview", "plot", "table", "geopackage", "report"
+]
+AreaUnit = Literal["ha", "km2", "acre", "m2"]
+CheckLevel = Literal["PASS", "WARN", "FAIL"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Artefact(_Model):
+    """A file that a tool wrote into the workspace."""
+
+    id: str = Field(description="Workspace id; `export` and the resource artefact://{id} take it")
+    kind: ArtefactKind
+    title: str = Field(description="What it shows, in a few words")
+    path: str = Field(description="Absolute path of the file")
+    media_type: str
+
+
+class Measurement(_Model):
+    """One figure with its unit and the way it was measured."""
+
+    name: str = Field(description="Stable name, such as area, share, observed_share, mean")
+    value: float
+    unit: str = Field(description="ha, km2, acre, m2, %, px, 1 (dimensionless), dB, per year …")
+    method: str
+    artefact: str | None = Field(default=None, description="Id of the artefact it was read from")
+    label: str = Field(default="", description="What it is of, for people: 'Water', 'NDVI mean'")
+
+
+class ToolResult(_Model):
+    """What every tool gives back."""
+
+    tool: str
+    scenes: list[str] = Field(description="Ids of the scenes it looked at")
+    title: str = Field(description="What was measured, in a few words")
+    method: str = Field(description="Model or formula with threshold and source")
+    why: str = Field(default="", description="Why this model or formula was chosen")
+    measurements: list[Measurement] = Field(default_factory=list)
+    artefacts: list[Artefact] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+    confidence: float | None = Field(
+        default=None, description="Calibrated probability, absent where none was measured"
+    )
+
+
+class BandInfo(_Model):
+    """One band of a scene."""
+
+    name: str
+    common_name: str | None = Field(description="spyndex short name, such as G, N, S1, VV")
+    kind: str
+    wavelength: float | None = Field(description="Centre wavelength in micrometres")
+    bandwidth: float | None = Field(description="Bandwidth in micrometres")
+    gsd: float | None = Field(description="Native ground sampling distance in metres")
+
+
+class InputCheck(_Model):
+    """One check of the input, and what it found."""
+
+    name: str
+    level: CheckLevel
+    message: str
+
+
+class SceneDescription(ToolResult):
+    """`describe_scene`."""
+
+    name: str
+    sensor: str | None = Field(description="Key in SENSORS; null where it must be asked for")
+    sensor_title: str
+    sensor_reason: str = Field(description="How the sensor was recognised")
+    sensor_question: str | None = Field(default=None, description="Set where the sensor is open")
+    sensor_options: list[str] = Field(default_factory=list)
+    bands: list[BandInfo]
+    calibrated: bool = Field(description="False: raw digital numbers, no reflectance or dB")
+    unit: str
+    width: int
+    height: int
+    gsd: float | None = Field(description="Metres per pixel")
+    crs: str | None
+    bounds_wgs84: tuple[float, float, float, float] | None = Field(
+        description="west, south, east, north in degrees"
+    )
+    time: str | None = Field(description="ISO 8601")
+    has_quality_layer: bool = Field(description="A cloud mask comes with the file")
+    checks: list[InputCheck]
+
+
+class Segmentation(ToolResult):
+    """`segment`."""
+
+    target: str
+    model: str = Field(description="Name in SPECIALISTS")
+    threshold: float | None = None
+    polygons: int = Field(description="How many separate outlines the vector file holds")
+
+
+class IndexResult(ToolResult):
+    """`compute_index`."""
+
+    index: str
+    formula: str
+    reference: str
+
+
+class ZonalStatistics(ToolResult):
+    """`zonal_statistics`."""
+
+    pixels: int
+
+
+class Change(ToolResult):
+    """`detect_change`."""
+
+    target: str | None
+    before: str
+    after: str
+    shift: tuple[float, float] = Field(
+        description="Misregistration found and removed, in pixels (rows, columns)"
+    )
+
+
+class SeriesPoint(_Model):
+    """One date of a time series."""
+
+    scene: str
+    time: str
+    value: float
+    observed_share: float
+
+
+class TimeSeries(ToolResult):
+    """`time_series`."""
+
+    quantity: str
+    points: list[SeriesPoint]
+
+
+class Exported(ToolResult):
+    """`export`."""
+
+    format: str
