@@ -27,6 +27,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import platformdirs
+
 from terralogue.datasets.errors import InputError, SceneError, WorkspaceError
 from terralogue.tools.schemas import Artefact, ArtefactKind
 
@@ -201,10 +203,12 @@ class Store:
             WorkspaceError: no such scene in the workspace.
             SceneError: its files cannot be read.
         """
+        return self._opened(self.find(reference))
+
+    def _opened(self, record: SceneRecord) -> Scene:
         # rasterio takes a while to load, and listing a workspace does not need it.
         from terralogue.datasets.scene import open_scene
 
-        record = self.find(reference)
         stamp = _stamp(record.paths)
         with self._lock:
             known = self._open.get(record.id)
@@ -224,12 +228,15 @@ class Store:
         return scene
 
     def set_sensor(self, scene_id: str, sensor: str) -> None:
-        """Keep what a person said about the sensor.
+        """Keep what a person said about the sensor, once the scene opens with it.
 
         Raises:
             WorkspaceError: no such scene.
+            InputError: no such sensor, or the scene cannot be one of its.
         """
-        self._save(replace(self.find(scene_id), sensor=sensor))
+        record = replace(self.find(scene_id), sensor=sensor)
+        self._opened(record)
+        self._save(record)
 
     def set_time(self, scene_id: str, iso: str) -> None:
         """Keep what a person said about the time of acquisition, ISO 8601.
@@ -357,6 +364,12 @@ class Store:
         for folder in self.root.glob(f"*/{_TEMPORARY}*"):
             if time.time() - _modified(folder) > _STALE_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def default_workspace() -> Path:
+    """The workspace of this user: under TERRALOGUE_HOME, or where the system keeps such data."""
+    home = os.environ.get("TERRALOGUE_HOME") or platformdirs.user_data_dir("terralogue")
+    return Path(home) / "workspace"
 
 
 def _existing(path: Path) -> Path:
