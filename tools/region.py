@@ -21,7 +21,7 @@ from pyproj.exceptions import CRSError
 from rasterio.features import geometry_mask
 from rasterio.windows import Window
 from shapely.affinity import translate
-from shapely.errors import GEOSException
+from shapely.errors import ShapelyError
 from shapely.geometry import MultiPolygon, Polygon, box, shape
 from shapely.geometry.base import BaseGeometry
 
@@ -177,7 +177,7 @@ def _geometries(value: dict[str, Any]) -> list[BaseGeometry]:
             geometry = value["geometry"]
             return [] if geometry is None else [shape(geometry)]
         return [shape(value)]
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError, GEOSException) as error:
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError, ShapelyError) as error:
         raise RegionError(
             f"The region is not valid GeoJSON ({type(error).__name__}: {error}); "
             "give a Polygon, a Feature or a FeatureCollection."
