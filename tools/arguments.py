@@ -186,7 +186,7 @@ def _argument(parameter: inspect.Parameter, hint: Any, text: str | None) -> Argu
     elif kind in _WIRE:
         wire = Annotated[wire, *_WIRE[kind][0].__metadata__]
     changed = parameter.replace(annotation=wire, kind=inspect.Parameter.KEYWORD_ONLY)
-    return Argument(changed, read, kind is Scene or kind is SceneId)
+    return Argument(changed, read, kind is Scene or hint == SceneId)
 
 
 def _as_it_is(store: Store, value: Any) -> Any:

@@ -252,7 +252,7 @@ def summary(result: ToolResult) -> str:
     rest = result.model_dump(mode="json", exclude=set(ToolResult.model_fields), exclude_none=True)
     for name, value in rest.items():
         many = isinstance(value, list) and value and isinstance(value[0], dict)
-        lines.append(f"{name}: " + ("" if many else _plain(value)))
+        lines.append(f"{name}:" if many else f"{name}: {_plain(value)}")
         lines.extend(f"- {_plain(entry)}" for entry in (value if many else ()))
     lines.extend(f"Warning: {warning}" for warning in result.warnings)
     if result.confidence is not None:

@@ -30,10 +30,19 @@ from terralogue.datasets.errors import (
     WorkspaceError,
 )
 from terralogue.datasets.scene import Scene
+from terralogue.tools import server as server_module
 from terralogue.tools.region import Region
 from terralogue.tools.run import Run
-from terralogue.tools.schemas import AreaUnit, Artefact, Exported, IndexResult, Measurement
-from terralogue.tools.server import build_server
+from terralogue.tools.schemas import (
+    AreaUnit,
+    Artefact,
+    Exported,
+    IndexResult,
+    Measurement,
+    SeriesPoint,
+    TimeSeries,
+)
+from terralogue.tools.server import build_server, summary
 from terralogue.tools.store import Store
 
 TILES = 500
@@ -370,3 +379,38 @@ def test_an_unknown_resource_is_refused(store: Store, uri: str) -> None:
         assert str(store.root) not in str(caught.value)
 
     run(work)
+
+
+def test_a_file_too_large_to_send_is_named_instead(
+    store: Store, scene: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "LARGEST_RESOURCE", 10)
+
+    async def work() -> None:
+        async with connected(store) as client:
+            told = await mcp_tools.call(client, "mean", {"scene": scene, "band": "R"}, quiet)
+            raster = told["artefacts"][0]
+            with pytest.raises(MCPError, match="too much to send") as caught:
+                await client.read_resource(f"artefact://{raster['id']}")
+            assert raster["path"] in str(caught.value)
+
+    run(work)
+
+
+def test_the_words_of_a_result_hold_every_figure() -> None:
+    point = SeriesPoint(scene="a", time="2024-07-01", value=0.5, observed_share=99.5)
+    result = TimeSeries(
+        tool="time_series", scenes=["a"], title="NDVI over time", method="spyndex", why="Asked for",
+        quantity="NDVI", points=[point], confidence=0.875, warnings=["One date is cloudy."],
+        measurements=[Measurement(name="slope", value=-1.25e-7, unit="per year", method="m")],
+    )  # fmt: skip
+    assert summary(result).splitlines() == [
+        "NDVI over time (spyndex)",
+        "Why this method: Asked for",
+        "- slope: -1.25e-07 per year",
+        "quantity: NDVI",
+        "points:",
+        "- scene a, time 2024-07-01, value 0.5, observed_share 99.5",
+        "Warning: One date is cloudy.",
+        "Confidence: 0.88",
+    ]

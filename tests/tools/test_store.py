@@ -277,3 +277,12 @@ def test_two_processes_share_a_workspace(tmp_path: Path, store: Store) -> None:
     assert [other.returncode for other in others] == [0, 0]
     assert len(told) == 1
     assert sorted(told.pop().split()) == [record.id for record in store.scenes()]
+
+
+def test_the_workspace_needs_neither_the_protocol_nor_the_raster_library() -> None:
+    code = (
+        "import sys, terralogue.tools.run\n"
+        "print(sorted({'mcp', 'rasterio', 'torch', 'langgraph'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
