@@ -88,7 +88,7 @@ class Simulated:
 def _shade(height: Floats, cell: float) -> Floats:
     """Illumination relative to flat ground, sun in the south-east at 58 degrees."""
     slope_y, slope_x = np.gradient(ndimage.gaussian_filter(height, 4), cell)
-    light = 1 + 0.62 * (slope_x + slope_y)
+    light = 1 - 1.1 * (slope_x + slope_y)
     return np.asarray(np.clip(light, 0.5, 1.5), np.float32)
 
 
@@ -125,10 +125,10 @@ def simulate(
         event: A flood along the river, a clearing or a burn in the forest.
         level: L2A surface reflectance (12 bands), or L1C top of atmosphere (with B10, 13 bands).
         clouds: Share of the scene below cloud, 0 to 1.
-        sky: Seed of clouds and noise; the landscape's where not given.
+        sky: Seed of clouds and noise; derived from the landscape's where not given.
     """
     land = landscape(size, seed, event)
-    rng = np.random.default_rng((seed if sky is None else sky) + 10_000)
+    rng = np.random.default_rng((seed + 1 if sky is None else sky) + 10_000)
     brightness = land.brightness * _shade(land.height, GSD / FINE)
     blocks = (size, FINE, size, FINE)
     cloud, shadow = _clouds(size, rng, clouds)
@@ -172,6 +172,7 @@ def _profile(size: int, bands: Sequence[str]) -> dict[str, object]:
         "crs": CRS,
         "transform": transform,
         "nodata": 0,
+        "interleave": "band",
         "tiled": True,
         "blockxsize": 256,
         "blockysize": 256,

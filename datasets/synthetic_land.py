@@ -105,9 +105,8 @@ def landscape(size: int, seed: int, event: Event | None) -> Land:
     river = _river_distance(x, y, extent, rng)
 
     # Hills rise away from the river, towards the east.
-    height = (
-        60 * np.clip((x - 0.62 * extent) / (0.38 * extent), 0, None) * (2.5 + wide + 0.5 * middle)
-    )
+    hill = np.clip((x - 0.60 * extent) / (0.40 * extent), 0, None)
+    height = hill * (150 + 60 * wide + 75 * middle)
     height = np.clip(height + 2.5 * wide + 0.8 * middle, -20, None).astype(np.float32)
 
     region = (np.floor((x + 260 * wide) / 1700) * 31 + np.floor((y + 260 * middle) / 1900)).astype(
@@ -156,6 +155,7 @@ def landscape(size: int, seed: int, event: Event | None) -> Land:
             & (classes != _CODE["road"])
             & (classes != _CODE["forest"])
         )
+        wet |= water & ~lake & ~bridge
         classes[wet] = _CODE["flood"]
         brightness[wet] = 1 + 0.08 * fine[wet]
     elif event is not None:
@@ -182,14 +182,14 @@ def _town(
     block = (np.floor(turned_x / 96) * 7919 + np.floor(turned_y / 132)).astype(np.int64)
     inside = reach < 1 + 0.35 * (_hash(block, seed + 21) - 0.5)
     street = (np.minimum(turned_x % 96, turned_y % 132) < 11) & inside
-    roof = inside & (_hash(cell, seed + 22) > 0.22 + 0.42 * reach)
+    roof = inside & (_hash(cell, seed + 22) > 0.18 + 0.40 * reach)
     garden = inside & ~roof
     park = inside & (_hash(block, seed + 23) > 0.92)
     hall = inside & (_hash(block, seed + 24) > 0.93) & ~park
     classes[garden] = _CODE["grassland"]
-    brightness[garden] = 0.75
+    brightness[garden] = 0.7
     classes[roof] = _CODE["built_up"]
-    brightness[roof] = (0.6 + 0.75 * _hash(cell, seed + 25))[roof]
+    brightness[roof] = (0.45 + 0.7 * _hash(cell, seed + 25) ** 1.5)[roof]
     classes[hall] = _CODE["built_up"]
     brightness[hall] = (1.2 + 0.8 * _hash(block, seed + 26))[hall]
     classes[park] = _CODE["forest"]
