@@ -56,6 +56,11 @@ class Run:
         self._written.append(pending)
         return pending
 
+    def take_back(self) -> None:
+        """Remove all that this call wrote."""
+        for pending in self._written:
+            pending.discard(even_committed=True)
+
     def __enter__(self) -> Self:
         return self
 
@@ -66,8 +71,10 @@ class Run:
         traceback: TracebackType | None,
     ) -> None:
         """Discard what was not committed and, after a failure or a cancel, all of the call."""
+        if error is not None:
+            self.take_back()
         for pending in self._written:
-            pending.discard(even_committed=error is not None)
+            pending.discard()
         if isinstance(error, OSError):
             explained = self.store.explain(error)
             if explained is not None:
