@@ -1,4 +1,4 @@
-"""Put a scene together: files, grid, sensor, calibration, time, quality."""
+"""Put a scene together: files, sensor, grid, time, calibration, quality."""
 
 from __future__ import annotations
 
@@ -6,16 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from terralogue.datasets.acquisition import Acquisition, TimePrecision, as_utc, find_time
 from terralogue.datasets.bands import Band
-from terralogue.datasets.errors import SceneError
-from terralogue.datasets.files import Grid, RasterFile, describe_file, read_samples
+from terralogue.datasets.calibration import calibrate
+from terralogue.datasets.evidence import Evidence, gather
+from terralogue.datasets.files import Grid, RasterFile, read_samples
 from terralogue.datasets.geometry import ground_pixel_size
-from terralogue.datasets.quality import Quality
+from terralogue.datasets.grids import choose_grid, grid_of
+from terralogue.datasets.layouts import Collected, collect
+from terralogue.datasets.quality import KINDS, Quality
 from terralogue.datasets.reading import Source
-from terralogue.datasets.recognise import Recognition
-from terralogue.datasets.sensors import SENSORS, get_sensor
+from terralogue.datasets.recognise import Recognition, recognise
+from terralogue.datasets.scaling import Scaling
+from terralogue.datasets.sensors import SENSORS
+
+# Samples for statistics: enough for percentiles, little enough for 200 bands.
+_SAMPLES = 1_500_000
 
 
 @dataclass(frozen=True)
@@ -31,13 +42,14 @@ class Assembly:
     georeferenced: bool
     gsd: float | None
     time: datetime | None
-    time_precision: Literal["second", "day", "month", "year"] | None
+    time_precision: TimePrecision | None
     unit: str
     calibrated: bool
     warnings: tuple[str, ...]
     recognition: Recognition
     quality: Quality | None
     quality_source: Source | None
+    palette: dict[int, tuple[int, int, int]] | None
 
 
 def assemble(
@@ -49,43 +61,92 @@ def assemble(
         SceneError: Cannot be read as a scene.
         InputError: Unknown sensor.
     """
-    paths = [Path(source)] if isinstance(source, str | Path) else [Path(p) for p in source]
-    files: list[RasterFile] = [file for path in paths for file in describe_file(path)]
-    first = files[0]
-    grid = Grid(first.width, first.height, first.crs, first.transform)
-    layers = [layer for file in files for layer in file.layers]
-    for file in files:
-        read_samples(file)
-    key = get_sensor(sensor).key if sensor else None
-    reason = "as the person said"
-    names = [layer.description or "" for layer in layers]
-    if key is None and {"B8A", "B11"} <= set(names):
-        key = "sentinel2_l1c" if "B10" in names else "sentinel2_l2a"
-        reason = "band descriptions are Sentinel-2's"
-    if key is None and len(layers) == 3 and layers[0].dtype == "uint8":
-        key, reason = "unknown_rgb", "three 8-bit bands"
-    bands: tuple[Band, ...] | None = None
-    if key is not None:
-        named = [SENSORS[key].band(name) for name in names]
-        bands = tuple(b for b in named if b) if all(named) else SENSORS[key].order(len(layers))
-    if key is not None and bands is None:
-        raise SceneError(f"{first.path.name} has {len(layers)} bands, which {key} has not")
-    if bands is None:
-        bands = tuple(Band(f"band_{i + 1}") for i in range(len(layers)))
-    table = SENSORS[key] if key else None
-    integer = layers[0].dtype in ("uint16", "int16")
-    reflectance = table is not None and table.unit == "reflectance" and integer
-    scale, offset = (table.scale, table.offset) if table and reflectance else (1.0, 0.0)
+    collected = collect(source)
+    evidence = gather(collected, _sample(collected), _finest_gsd(collected))
+    finding = recognise(evidence, sensor)
+    files = [item.file for item in collected.layers]
+    main = choose_grid(files, finding.bands)
+    grid = grid_of(main)
+    taken = _time(evidence, collected, time)
+    key = finding.recognition.sensor
+    calibration = calibrate(evidence, key, finding.bands, taken.time)
     sources = tuple(
-        Source(layer, True, scale, offset, nodata=(0.0,) if reflectance else ()) for layer in layers
+        _source(item.file, item.layer.index, grid, scaling)
+        for item, scaling in zip(collected.layers, calibration.scalings, strict=True)
     )
-    gsd = None
-    if first.georeferenced and first.crs is not None:
-        gsd = ground_pixel_size(first.crs, first.transform, first.width, first.height)
-    question = None if key else f"Which sensor took {first.path.name}?"
+    quality, quality_source = _quality(collected, grid)
+    gsd = _gsd(main)
+    if gsd is None and main.crs is None and key is not None:
+        gsd = SENSORS[key].gsd
+    notes = (*collected.warnings, *finding.warnings, *calibration.warnings, taken.warning)
     return Assembly(
-        first.path.name, tuple(paths), key, bands, sources, grid, first.georeferenced, gsd, time,
-        "second" if time else None, "reflectance" if reflectance else "DN", reflectance, (),
-        Recognition(key, reason if key else "no hint", question, () if key else tuple(SENSORS)),
-        None, None,
-    )  # fmt: skip
+        name=collected.name,
+        paths=collected.paths,
+        sensor=key,
+        bands=finding.bands,
+        sources=sources,
+        grid=grid,
+        georeferenced=main.georeferenced,
+        gsd=gsd,
+        time=taken.time,
+        time_precision=taken.precision,
+        unit=calibration.unit,
+        calibrated=calibration.calibrated,
+        warnings=tuple(note for note in notes if note),
+        recognition=finding.recognition,
+        quality=quality,
+        quality_source=quality_source,
+        palette=main.palette,
+    )
+
+
+def _sample(collected: Collected) -> list[NDArray[Any]]:
+    """Stored numbers of each layer, (n,) each."""
+    files = {item.file.name: item.file for item in collected.layers}
+    if collected.quality is not None:
+        files.setdefault(collected.quality[1].file.name, collected.quality[1].file)
+    limit = max(_SAMPLES // len(files), 40_000)
+    read: dict[tuple[str, int], NDArray[Any]] = {}
+    for name, file in files.items():
+        samples = read_samples(file, limit=limit)
+        for layer, values in zip(file.layers, samples, strict=True):
+            read[name, layer.index] = np.asarray(values)
+    return [read[item.file.name, item.layer.index] for item in collected.layers]
+
+
+def _gsd(file: RasterFile) -> float | None:
+    if file.crs is None or not file.georeferenced:
+        return None
+    return ground_pixel_size(file.crs, file.transform, file.width, file.height)
+
+
+def _finest_gsd(collected: Collected) -> float | None:
+    files = {item.file.name: item.file for item in collected.layers}.values()
+    sizes = [size for size in map(_gsd, files) if size is not None]
+    return min(sizes) if sizes else None
+
+
+def _time(evidence: Evidence, collected: Collected, stated: datetime | None) -> Acquisition:
+    if stated is not None:
+        return Acquisition(as_utc(stated), "second")
+    descriptions = [item.layer.description or "" for item in collected.layers[:3]]
+    tags = {**evidence.tags, **collected.layers[0].layer.tags}
+    return find_time(collected.metadata, tags, collected.texts, descriptions)
+
+
+def _source(
+    file: RasterFile, index: int, grid: Grid, scaling: Scaling, *, nearest: bool = False
+) -> Source:
+    layer = next(layer for layer in file.layers if layer.index == index)
+    # Files without coordinates passed the check of equal sizes.
+    aligned = grid_of(file) == grid or file.crs is None
+    return Source(layer, aligned, scaling, nearest=nearest)
+
+
+def _quality(collected: Collected, grid: Grid) -> tuple[Quality | None, Source | None]:
+    if collected.quality is None:
+        return None, None
+    kind, item = collected.quality
+    choose_grid([item.file], [Band("quality")])
+    source = _source(item.file, item.layer.index, grid, Scaling(), nearest=True)
+    return Quality(KINDS[kind], item.file.path, item.layer.index), source

@@ -60,7 +60,7 @@ LANDSAT7 = (
     _optical("B3", 0.66, 0.06, "R", 30, "red"),
     _optical("B4", 0.835, 0.13, "N", 30, "nir", "nir08"),
     _optical("B5", 1.65, 0.20, "S1", 30, "swir16", "swir1"),
-    _thermal("B6", 11.45, 2.10, "T", 60, "lwir", "thermal", "B6_VCID_1", "B61", "B6_VCID_2", "B62"),
+    _thermal("B6", 11.45, 2.10, "T", 60, "lwir", "thermal", "B6_VCID_1", "B61"),
     _optical("B7", 2.22, 0.26, "S2", 30, "swir22", "swir2"),
     _optical("B8", 0.71, 0.38, None, 15, "pan", "panchromatic"),
 )
@@ -82,10 +82,10 @@ LANDSAT8 = (
 
 # Leica Geosystems, ADS40/ADS80 sensor heads: the cameras of most NAIP flights.
 NAIP = (
-    _optical("red", 0.635, 0.054, "R", 1.0, "r"),
-    _optical("green", 0.560, 0.054, "G", 1.0, "g"),
-    _optical("blue", 0.460, 0.064, "B", 1.0, "b"),
-    _optical("nir", 0.860, 0.054, "N", 1.0, "n"),
+    _optical("red", 0.635, 0.054, "R", 1.0, "r", "b1"),
+    _optical("green", 0.560, 0.054, "G", 1.0, "g", "b2"),
+    _optical("blue", 0.460, 0.064, "B", 1.0, "b", "b3"),
+    _optical("nir", 0.860, 0.054, "N", 1.0, "n", "b4"),
 )
 
 # Planet, Planet Imagery Product Specification: PS2 (four bands), PSB.SD (eight bands), SkySat.

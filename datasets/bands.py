@@ -15,8 +15,8 @@ Unit = Literal["reflectance", "dB", "DN", "m", "K", "index"]
 MIN_WAVELENGTH = 0.3
 MAX_WAVELENGTH = 15.0
 
-# A method that asks for one NIR band runs on the other where only that one exists: Landsat 8 and MODIS
-# carry only the narrow band, NAIP and Landsat 5 only the broad one.
+# A method that asks for one NIR band runs on the other where only that one exists: Landsat 8 and
+# MODIS carry only the narrow band, NAIP and Landsat 5 only the broad one.
 INTERCHANGEABLE = {"N": "N2", "N2": "N"}
 
 

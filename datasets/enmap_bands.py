@@ -1,7 +1,7 @@
 """EnMAP's 224 bands (L2A): centres and widths as the product metadata state them.
 
-DLR, EnMAP HSI Level 1B/1C/2A Product Specification (EN-PCV-ICD-2009). Each scene carries its own centres,
-which differ from these by less than a nanometre and take precedence.
+DLR, EnMAP HSI Level 1B/1C/2A Product Specification (EN-PCV-ICD-2009). Each scene carries its own
+centres, which differ from these by less than a nanometre and take precedence.
 """
 
 from __future__ import annotations

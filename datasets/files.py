@@ -1,7 +1,8 @@
 """Opening one raster file safely, and reading it from several threads.
 
-A scene may come from a stranger: only formats that keep their pixels in the file itself are opened (no VRT, no
-catalogue or web driver), and a file that declares far more pixels than its bytes can hold is refused unread.
+A scene may come from a stranger: only formats that keep their pixels in the file itself are opened
+(no VRT, no catalogue or web driver), and a file that declares far more pixels than its bytes can
+hold is refused unread.
 """
 
 from __future__ import annotations
@@ -31,21 +32,23 @@ from terralogue.datasets.errors import SceneError
 DRIVERS = ["GTiff", "PNG", "JPEG", "WEBP", "JP2OpenJPEG", "netCDF", "ENVI", "BMP"]
 PICTURES = {"PNG", "JPEG", "WEBP", "BMP"}
 SUFFIXES = {
-    ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".webp", ".jp2", ".nc", ".nc4", ".bmp", ".img", ".dat", ".bsq",
-    ".bil", ".bip", ".envi",
+    ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".webp", ".jp2", ".nc", ".nc4", ".bmp", ".img",
+    ".dat", ".bsq", ".bil", ".bip", ".envi",
 }  # fmt: skip
 
-# A picture is decoded from its first row, so its size is what a read costs. The largest aerial benchmark tiles
-# (DOTA) have 20,000 x 20,000 pixels.
+# A picture is decoded from its first row, so its size is what a read costs. The largest aerial
+# benchmark tiles (DOTA) have 20,000 x 20,000 pixels.
 MAX_PICTURE_PIXELS = 400_000_000
-# Deflate cannot pack more than 1032:1 and honest rasters with masked-out halves stay below it by far.
+# Deflate cannot pack more than 1032:1 and honest rasters with masked-out halves stay below it by
+# far.
 MAX_PACKING = 2_000
 # Below this a wrong declaration costs nothing.
 HARMLESS_BYTES = 64 * 2**20
 # GDAL holds at least one whole block in memory.
 MAX_BLOCK_BYTES = 2**30
 
-# GDAL reports through logging and, for a few libraries, through these loggers: a person gets our sentence instead.
+# GDAL reports through logging and, for a few libraries, through these loggers: a person gets our
+# sentence instead.
 logging.getLogger("rasterio._env").setLevel(logging.CRITICAL)
 
 
@@ -84,6 +87,8 @@ class RasterFile:
     alpha: int | None
     overviews: bool
     block: tuple[int, int]
+    variable: str | None = None
+    palette: dict[int, tuple[int, int, int]] | None = None
 
     @property
     def grid(self) -> tuple[int, int, CRS | None, Affine]:
@@ -151,12 +156,28 @@ def describe_file(path: Path) -> tuple[RasterFile, ...]:
     for name in names:
         with reading(path), open_dataset(name) as variable:
             found.append(_describe(variable, path, name))
-    return tuple(found)
+    return tuple(_on_one_grid(found, path))
+
+
+def _on_one_grid(found: list[RasterFile], path: Path) -> list[RasterFile]:
+    """Variables of a NetCDF file that are images: those on its largest grid."""
+    largest = max(found, key=lambda file: file.width * file.height)
+    same = [file for file in found if file.grid == largest.grid]
+    if any(len(file.layers) > 1 for file in same) and len(same) > 1:
+        raise SceneError(
+            f"{path.name} holds variables with several steps each ({same[0].variable}: "
+            f"{len(same[0].layers)}); save one date as a file"
+        )
+    return same
 
 
 def _describe(dataset: DatasetReader, path: Path, name: str) -> RasterFile:
     if dataset.count == 0:
         raise SceneError(f"{path.name} holds no raster band; choose another file")
+    if any(dtype.startswith("complex") for dtype in dataset.dtypes):
+        raise SceneError(
+            f"{path.name} holds complex numbers (single-look SAR); give detected backscatter"
+        )
     _refuse_bomb(dataset, path)
     alpha = next(
         (i for i, c in zip(dataset.indexes, dataset.colorinterp, strict=True) if c.name == "alpha"),
@@ -200,12 +221,20 @@ def _describe(dataset: DatasetReader, path: Path, name: str) -> RasterFile:
         alpha,
         bool(dataset.overviews(1)),
         dataset.block_shapes[0],
+        name.rpartition(":")[2].strip('"') if name != str(path) else None,
+        _palette(dataset),
     )
+
+
+def _palette(dataset: DatasetReader) -> dict[int, tuple[int, int, int]] | None:
+    if dataset.colorinterp[0].name != "palette":
+        return None
+    return {code: color[:3] for code, color in dataset.colormap(1).items()}
 
 
 def _refuse_bomb(dataset: DatasetReader, path: Path) -> None:
     pixels = dataset.width * dataset.height
-    item = max(np.dtype(d).itemsize for d in dataset.dtypes if not d.startswith("complex_int"))
+    item = max(np.dtype(d).itemsize for d in dataset.dtypes)
     declared = pixels * dataset.count * item
     stored = path.stat().st_size
     size = f"{dataset.width} x {dataset.height} pixels x {dataset.count} bands"
@@ -328,10 +357,8 @@ def read_samples(file: RasterFile, *, limit: int = 2_000_000) -> np.ndarray[Any,
         )
         dataset.read(indexes[-1], window=corner)
         if len(indexes) * file.width * file.height <= limit or file.driver in PICTURES:
-            data = dataset.read(indexes)
-            return data.reshape(len(indexes), -1)[
-                :, :: max(1, data[0].size * len(indexes) // limit)
-            ]
+            data = np.asarray(dataset.read(indexes)).reshape(len(indexes), -1)
+            return data[:, :: max(1, data.size // limit)]
         side = max(int((limit / len(indexes)) ** 0.5), 8)
         if file.overviews:
             scale = side / max(file.width, file.height)
@@ -347,4 +374,4 @@ def read_samples(file: RasterFile, *, limit: int = 2_000_000) -> np.ndarray[Any,
             for y in np.linspace(0, file.height - edge, 3).astype(int)
             for x in np.linspace(0, file.width - edge, 3).astype(int)
         ]
-        return np.concatenate(parts, axis=1)
+        return np.asarray(np.concatenate(parts, axis=1))

@@ -17,8 +17,8 @@ _GEOD = Geod(ellps="WGS84")
 def ground_pixel_size(crs: CRS, transform: Affine, width: int, height: int) -> float | None:
     """Side in metres of a square with the ground area of the pixel at the centre of the image.
 
-    Measured on the ellipsoid, so it holds in degrees, in Web Mercator (whose metres are not metres on the
-    ground) and with rotated transforms.
+    Measured on the ellipsoid, so it holds in degrees, in Web Mercator (whose metres are not metres
+    on the ground) and with rotated transforms.
 
     Returns:
         Metres, or None where the coordinates lie outside what the reference system can describe.

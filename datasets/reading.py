@@ -13,6 +13,7 @@ from rasterio.windows import Window
 
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.files import Grid, Handles, Layer, reading
+from terralogue.datasets.scaling import Scaling
 
 FloatImage = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -25,19 +26,13 @@ class Source:
     Attributes:
         layer: File and index.
         aligned: The file's grid is the scene's; otherwise it is warped while reading.
-        scale: Physical = stored * scale + offset, before `decibel`.
-        offset: See scale.
-        decibel: The result is linear power and becomes 10 log10.
-        nodata: Stored numbers that mean "not observed" beside what the file itself masks.
+        scaling: To physical numbers.
         nearest: Classes and flags must not be mixed by interpolation.
     """
 
     layer: Layer
     aligned: bool
-    scale: float = 1.0
-    offset: float = 0.0
-    decibel: bool = False
-    nodata: tuple[float, ...] = ()
+    scaling: Scaling
     nearest: bool = False
 
 
@@ -60,7 +55,8 @@ def whole_window(grid: Grid, window: Window | None) -> Window:
     )
     if not inside:
         raise InputError(
-            f"window {window.flatten()} is not inside the scene of {grid.width} x {grid.height} pixels"
+            f"window {window.flatten()} is not inside the scene of {grid.width} x {grid.height} "
+            "pixels"
         )
     return window
 
@@ -79,7 +75,8 @@ def read_sources(
         sources: Bands, in the order wanted.
         grid: The scene's grid.
         window: Inside the grid.
-        shape: (H, W) of the result; decimates or enlarges, through overviews where the file has them.
+        shape: (H, W) of the result; decimates or enlarges, through overviews where the file has
+        them.
 
     Returns:
         Physical numbers (bands, H, W), NaN where not observed, and (bands, H, W) whether observed.
@@ -96,7 +93,7 @@ def read_sources(
             source.layer.name,
             source.aligned,
             source.nearest,
-            source.nodata,
+            source.scaling.nodata,
             source.layer.nodata,
         )
         groups.setdefault(key, []).append(i)
@@ -114,13 +111,15 @@ def _read_group(
     """Read bands of one file that are treated alike: (n, H, W) stored numbers and file masks."""
     first = group[0]
     # GDAL keeps only masks of its own nodata apart when it averages; other marks would be mixed in.
-    mixing = not first.nearest and not first.nodata
+    mixing = not first.nearest and not first.scaling.nodata
     smaller = shape[0] < window.height or shape[1] < window.width
     resampling = Resampling.nearest
     if mixing and shape != (window.height, window.width):
         resampling = Resampling.average if smaller else Resampling.bilinear
     nodata = (
-        first.layer.nodata if first.layer.nodata is not None else next(iter(first.nodata), None)
+        first.layer.nodata
+        if first.layer.nodata is not None
+        else next(iter(first.scaling.nodata), None)
     )
     warp = Resampling.nearest if first.nearest else Resampling.bilinear
     lent = (
@@ -143,12 +142,17 @@ def _read_group(
 def to_physical(stored: NDArray[Any], seen: Mask, source: Source) -> tuple[FloatImage, Mask]:
     """Apply marks, scale and offset: (H, W) float32 with NaN where not observed, and the mask."""
     valid = seen & np.isfinite(stored)
-    for mark in source.nodata:
+    scaling = source.scaling
+    for mark in scaling.nodata:
         valid &= stored != mark
     data = stored.astype(np.float32)
-    if (source.scale, source.offset) != (1.0, 0.0):
-        data = data * np.float32(source.scale) + np.float32(source.offset)
-    if source.decibel:
+    if (scaling.scale, scaling.offset) != (1.0, 0.0):
+        data = data * np.float32(scaling.scale) + np.float32(scaling.offset)
+    if scaling.kelvin is not None:
+        k1, k2 = scaling.kelvin
+        valid &= data > 0
+        data = (k2 / np.log(k1 / np.where(valid, data, 1) + 1)).astype(np.float32)
+    if scaling.decibel:
         valid &= data > 0
         data = 10 * np.log10(np.where(valid, data, 1), dtype=np.float32)
     data[~valid] = np.nan

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from affine import Affine
@@ -21,6 +21,7 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 from rasterio.windows import transform as window_transform
 
+from terralogue.datasets.acquisition import TimePrecision
 from terralogue.datasets.assemble import Assembly, assemble
 from terralogue.datasets.bands import INTERCHANGEABLE, Band
 from terralogue.datasets.errors import MissingBandError
@@ -34,15 +35,14 @@ from terralogue.datasets.sensors import SENSORS, Sensor
 
 __all__ = ["Pixels", "Quality", "QualityPixels", "Recognition", "Scene", "open_scene"]
 
-TimePrecision = Literal["second", "day", "month", "year"]
-
 
 @dataclass(frozen=True)
 class Pixels:
     """Pixels of a window.
 
     Attributes:
-        data: float32 (bands, H, W) in the scene's unit (thermal bands in K where calibrated), NaN where
+        data: float32 (bands, H, W) in the scene's unit (thermal bands in K where calibrated), NaN
+        where
             the band was not observed.
         valid: (H, W), True where every requested band was observed.
         bands: In the order of `data`.
@@ -72,7 +72,8 @@ class Scene:
         georeferenced: Whether areas on the ground can be measured.
         gsd: Metres per pixel on the ground; None where unknown.
         time: Of acquisition; None where unknown. Never a guess.
-        time_precision: How much of `time` was stated; a bare year is stored as its first of January.
+        time_precision: How much of `time` was stated; a bare year is stored as its first of
+        January.
         unit: Of optical, SAR or elevation numbers.
         calibrated: Whether published thresholds on `unit` may be applied.
         warnings: What a person should know, one sentence each.
@@ -82,10 +83,12 @@ class Scene:
 
     def __init__(self, assembly: Assembly) -> None:
         """Take over what was found out about the files; see `open_scene`."""
-        self._sources = dict(zip(assembly.bands, assembly.sources, strict=True))
+        named = zip(assembly.bands, assembly.sources, strict=True)
+        self._sources = {band.name: source for band, source in named}
         self._grid = assembly.grid
         self._handles = Handles()
         self._quality_source = assembly.quality_source
+        self._palette = assembly.palette
         self.name: str = assembly.name
         self.paths: tuple[Path, ...] = assembly.paths
         self.sensor: Sensor | None = SENSORS[assembly.sensor] if assembly.sensor else None
@@ -155,7 +158,8 @@ class Scene:
         Args:
             bands: Names, aliases or common names, in the order wanted; None for all.
             window: Pixel columns and rows of the scene's grid; None for all of it.
-            shape: (H, W) of the result, for a decimated read (through overviews where the file has them).
+            shape: (H, W) of the result, for a decimated read (through overviews where the file has
+            them).
 
         Raises:
             MissingBandError: The scene has no such band.
@@ -164,17 +168,17 @@ class Scene:
         """
         chosen = self.bands if bands is None else tuple(self.band(name) for name in bands)
         window = whole_window(self._grid, window)
-        sources = [self._sources[band] for band in chosen]
+        sources = [self._sources[band.name] for band in chosen]
         data, valid = read_sources(self._handles, sources, self._grid, window, shape)
         transform = window_transform(window, self.transform)
         if shape is not None:
             transform = transform * Affine.scale(window.width / shape[1], window.height / shape[0])
-        return Pixels(data, np.all(valid, axis=0, keepdims=False), chosen, transform, self.crs)
+        return Pixels(data, np.asarray(valid.all(axis=0)), chosen, transform, self.crs)
 
     def read_quality(
         self, window: Window | None = None, shape: tuple[int, int] | None = None
     ) -> QualityPixels | None:
-        """Cloud, shadow and nodata of a window by the quality layer; None where the scene has none."""
+        """Cloud, shadow and nodata by the quality layer; None where the scene has none."""
         if self.quality is None or self._quality_source is None:
             return None
         window = whole_window(self._grid, window)
@@ -217,9 +221,11 @@ def open_scene(
     Nothing but metadata and a few sample pixels is read.
 
     Args:
-        source: GeoTIFF, PNG, JPEG, WebP, JPEG 2000, NetCDF or ENVI file; a folder or list of files of one
+        source: GeoTIFF, PNG, JPEG, WebP, JPEG 2000, NetCDF or ENVI file; a folder or list of files
+        of one
             acquisition (Landsat, SAFE, one file per band).
-        sensor: Key or alias in SENSORS, which overrides recognition; with bands in file order after a
+        sensor: Key or alias in SENSORS, which overrides recognition; with bands in file order
+        after a
             colon where the file has others than the sensor's products: "landsat5:S1,N,R,G".
         time: Of acquisition, which overrides what the files say.
 

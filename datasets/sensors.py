@@ -36,7 +36,8 @@ _ENTRIES = (
     Sensor(
         "sentinel1_grd", "Sentinel-1 GRD (backscatter, dB)", tables.SENTINEL1, 10,
         unit="dB", orders=(("VV",), ("VV", "VH")),
-        aliases=("sentinel1", "sentinel-1", "s1", "s1_grd"), source="ESA Sentinel-1 Product Specification",
+        aliases=("sentinel1", "sentinel-1", "s1", "s1_grd"),
+        source="ESA Sentinel-1 Product Specification",
     ),
     Sensor(
         "sentinel1_rtc", "Sentinel-1 RTC (terrain-corrected backscatter, dB)", tables.SENTINEL1, 10,
@@ -45,11 +46,13 @@ _ENTRIES = (
     ),
     Sensor(
         "landsat5", "Landsat 5 TM", tables.LANDSAT5, 30,
-        2.75e-5, -0.2, "reflectance", (_TM_REFLECTIVE,), ("landsat 5", "l5", "tm"), "USGS LSDS-1927",
+        2.75e-5, -0.2, "reflectance", (_TM_REFLECTIVE,), ("landsat 5", "l5", "tm"),
+        "USGS LSDS-1927",
     ),
     Sensor(
         "landsat7", "Landsat 7 ETM+", tables.LANDSAT7, 30,
-        2.75e-5, -0.2, "reflectance", (_TM_REFLECTIVE,), ("landsat 7", "l7", "etm"), "USGS LSDS-1927",
+        2.75e-5, -0.2, "reflectance", (_TM_REFLECTIVE,), ("landsat 7", "l7", "etm"),
+        "USGS LSDS-1927",
     ),
     Sensor(
         "landsat8", "Landsat 8 OLI/TIRS", tables.LANDSAT8, 30,
@@ -86,7 +89,8 @@ _ENTRIES = (
     ),
     Sensor(
         "worldview_rgbn", "WorldView, blue, green, red, near infrared", tables.WORLDVIEW_RGBN, None,
-        orders=(_BGRN,), aliases=("worldview", "worldview_bgrn"), source="Maxar WorldView-2 data sheet",
+        orders=(_BGRN,), aliases=("worldview", "worldview_bgrn"),
+        source="Maxar WorldView-2 data sheet",
     ),
     Sensor(
         "worldview2", "WorldView-2/3, eight bands", tables.WORLDVIEW2, None,
@@ -94,7 +98,8 @@ _ENTRIES = (
     ),
     Sensor(
         "pleiades", "Pléiades, red, green, blue, near infrared", tables.PLEIADES, None,
-        aliases=("pleiades_rgbn", "pléiades", "pleiades_neo"), source="Airbus Pléiades Imagery User Guide",
+        aliases=("pleiades_rgbn", "pléiades", "pleiades_neo"),
+        source="Airbus Pléiades Imagery User Guide",
     ),
     Sensor(
         "spot", "SPOT 6/7, red, green, blue, near infrared", tables.SPOT, None,
@@ -104,7 +109,7 @@ _ENTRIES = (
         "gaofen2", "Gaofen-2, blue, green, red, near infrared", tables.GAOFEN2, None,
         aliases=("gaofen-2", "gf2", "gaofen2_rgbn"), source="CRESDA GF-2 payload parameters",
     ),
-    Sensor("rgb_aerial", "aerial or drone colour photograph", tables.RGB, aliases=("aerial", "drone")),
+    Sensor("rgb_aerial", "aerial or drone photograph", tables.RGB, aliases=("aerial", "drone")),
     Sensor("rgb_satellite", "satellite colour picture", tables.RGB),
     Sensor("unknown_rgb", "colour picture of unknown origin", tables.RGB, aliases=("rgb",)),
     Sensor(
@@ -115,7 +120,9 @@ _ENTRIES = (
         "enmap", "EnMAP hyperspectral", ENMAP, 30,
         1e-4, 0.0, "reflectance", (), (), "DLR EN-PCV-ICD-2009",
     ),
-    Sensor("elevation", "elevation model", tables.ELEVATION, unit="m", aliases=("dem", "dsm", "dtm")),
+    Sensor(
+        "elevation", "elevation model", tables.ELEVATION, unit="m", aliases=("dem", "dsm", "dtm"),
+    ),
 )  # fmt: skip
 
 SENSORS: dict[str, Sensor] = {sensor.key: sensor for sensor in _ENTRIES}

@@ -1,0 +1,42 @@
+"""How the stored numbers of a band become physical ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Physical = stored * scale + offset, then decibels or kelvin.
+
+    Attributes:
+        scale: See above.
+        offset: See above.
+        decibel: The scaled number is linear power and becomes 10 log10 of it.
+        kelvin: (K1, K2) where the scaled number is thermal radiance and becomes K2 / ln(K1 / L +
+        1).
+        nodata: Stored numbers that mean "not observed" beside what the file masks.
+    """
+
+    scale: float = 1.0
+    offset: float = 0.0
+    decibel: bool = False
+    kelvin: tuple[float, float] | None = None
+    nodata: tuple[float, ...] = ()
+
+
+def uncalibrated_note(why: str) -> str:
+    """The warning that goes with digital numbers."""
+    return (
+        f"digital numbers, not calibrated to reflectance ({why}): published thresholds do not apply"
+    )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Scaling of every band, the unit they get, and whether published thresholds apply to it."""
+
+    scalings: tuple[Scaling, ...]
+    unit: str
+    calibrated: bool
+    warnings: tuple[str, ...] = ()
