@@ -167,7 +167,7 @@ def _valley(
     counts: NDArray[np.float64], centres: NDArray[np.float64], low: float, high: float
 ) -> float:
     """The lowest count between two means over the lower of the two peaks around them."""
-    smooth = gaussian_filter1d(counts, _BINS / 20, mode="nearest")
+    smooth = gaussian_filter1d(counts, _BINS / 20, mode="reflect")
     first, last = sorted(np.searchsorted(centres, [low, high]).clip(0, _BINS - 1))
     if last - first < 2:
         return 1.0

@@ -136,7 +136,8 @@ def blend(
         Finished strips from top to bottom: their window and scores (classes, rows, width).
     """
     margin = int(size * overlap)
-    step = size - margin
+    step = int(size - size * overlap)
+    again = size - step
     rows, columns = _starts(height, margin, step), _starts(width, margin, step)
     pieces = [
         Tile(Window(column, row, size, size), Window(column, row, size, size))
@@ -175,8 +176,8 @@ def blend(
                 Window(0, first_row, width, end_row - first_row),
                 strip[:, part, inside] / total[part, inside],
             )
-        strip[:, :margin], total[:margin] = strip[:, step:], total[step:]
-        strip[:, margin:], total[margin:] = 0, 0
+        strip[:, :again], total[:again] = strip[:, step:], total[step:]
+        strip[:, again:], total[again:] = 0, 0
 
 
 def _starts(length: int, margin: int, step: int) -> list[int]:

@@ -1,0 +1,83 @@
+"""The rules of the physical baselines, each with its source, and what has to be said with them."""
+
+from __future__ import annotations
+
+import math
+
+from terralogue.tools.baselines import Condition, Rule, SplitRule
+
+INF = math.inf
+
+# --- rules, each with its source ----------------------------------------------------------------
+
+_SNOW = (Condition("NDSI", 0.4), Condition("N", 0.11))
+_SNOW_SOURCE = "Hall et al. 1995, doi:10.1016/0034-4257(95)00137-P"
+MNDWI = Rule(
+    (Condition("MNDWI", 0.0),), exclude=(_SNOW,), source="Xu 2006, doi:10.1080/01431160600589179"
+)
+AWEI = Rule(
+    (Condition("AWEInsh", 0.0),),
+    exclude=(_SNOW,),
+    source="Feyisa et al. 2014, doi:10.1016/j.rse.2013.08.029",
+)
+NDWI = Rule((Condition("NDWI", 0.0),), source="McFeeters 1996, doi:10.1080/01431169608948714")
+# NDVI 0.2 is bare soil and 0.5 full cover: ((NDVI - 0.2) / 0.3)^2 reaches one half at 0.412.
+NDVI = Rule(
+    (Condition("NDVI", 0.412),),
+    source="vegetation covers more than half of the pixel, Sobrino et al. 2004, "
+    "doi:10.1016/j.rse.2004.02.003",
+)
+SOIL = Rule(
+    (Condition("VNSIR", high=0.9), Condition("NDVI", -0.25, 0.25), Condition("NBR2", -0.3, 0.1)),
+    exclude=((Condition("MNDWI", 0.0),),),
+    source="Demattê et al. 2020, doi:10.1038/s41598-020-61408-1",
+)
+SOIL_NIR = Rule(
+    (Condition("NDVI", high=0.2), Condition("NDWI", high=0.0)),
+    source="Sobrino et al. 2004, doi:10.1016/j.rse.2004.02.003",
+)
+SNOW_RULE = Rule(_SNOW, source=_SNOW_SOURCE)
+BUILT = Rule(
+    (Condition("BU", 0.0), Condition("MNDWI", high=0.0)),
+    source="NDBI - NDVI, Zha et al. 2003, doi:10.1080/01431160304987",
+)
+DNBR = Rule(
+    (Condition("MNDWI", high=0.0),),
+    source="at least moderate-low severity, Key and Benson 2006, FIREMON, RMRS-GTR-164-CD",
+)
+
+# --- what has to be said ------------------------------------------------------------------------
+
+DARK = "Deep shadow of terrain and buildings can pass for water; check the mask on slopes."
+NO_SNOW_TEST = "Snow and ice are not told from water on uncalibrated numbers."
+RADAR = (
+    "Radar shows calm open water only: wind roughens it, and asphalt, sand and radar shadow are "
+    "as dark."
+)
+SINGLE_DATE_BURN = (
+    "A burn is hard to tell on one date, where dark soil and harvested fields look alike; give a "
+    "scene from before the fire as reference."
+)
+BUILT_CAUTION = "Bare soil and rock look like built-up area to this index."
+RGB_CAUTION = "Without near infrared, anything green counts as vegetation: a weak method."
+SOIL_CAUTION = "Roofs, roads and dry harvested fields can pass for bare soil."
+FROM_SCENE = "The threshold was taken from the scene itself, since no published one applies to it."
+
+
+# --- thresholds from the scene, with what the two groups must be like ---------------------------
+
+# Water is the only common surface that is brighter in green than in the infrared, in digital
+# numbers as well: its group must lie above zero, and the rest below.
+_ANY_WATER = ((Condition("MNDWI", 0.0),),)
+SPLIT_MNDWI = SplitRule("MNDWI", True, "Water", (0.0, INF), (-INF, 0.0))
+SPLIT_NDWI = SplitRule("NDWI", True, "Water", (0.0, INF), (-INF, 0.0))
+# Open water and land in C-band: the ranges of Twele et al. 2016, doi:10.1080/01431161.2016.1192304.
+SPLIT_VV = SplitRule("VV", False, "Water", (-INF, -14.0), (-15.0, INF), speckle=5)
+SPLIT_HH = SplitRule("HH", False, "Water", (-INF, -14.0), (-15.0, INF), speckle=5)
+SPLIT_VH = SplitRule("VH", False, "Water", (-INF, -21.0), (-22.0, INF), speckle=5)
+SPLIT_NDVI = SplitRule("NDVI", True, "Vegetation", (0.1, INF), (-INF, 0.3))
+SPLIT_VARI = SplitRule("VARI", True, "Vegetation", (0.05, INF), (-INF, 0.1))
+SPLIT_NDSI = SplitRule("NDSI", True, "Snow and ice", (0.3, INF), (-INF, 0.1))
+SPLIT_NBR = SplitRule("NBR", False, "Burned area", (-INF, -0.1), (0.1, INF), exclude=_ANY_WATER)
+SPLIT_BU = SplitRule("BU", True, "Built-up area", (0.0, INF), (-INF, 0.0), exclude=_ANY_WATER)
+SPLIT_BI = SplitRule("BI", True, "Bare soil", (0.0, INF), (-INF, 0.0), exclude=_ANY_WATER)

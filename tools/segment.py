@@ -1,0 +1,272 @@
+"""`segment`: where a target is, how much of it there is, and what hid the rest."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from terralogue.datasets.errors import InputError
+from terralogue.datasets.scene import Scene
+from terralogue.tools.baselines import UNSEEN, YES, Model
+from terralogue.tools.clouds import CloudScreen, screen
+from terralogue.tools.common_grid import OnGrid, common_frame
+from terralogue.tools.export import GEOJSON, GEOTIFF, PNG, RasterWriter
+from terralogue.tools.grid import crop, whole
+from terralogue.tools.measure import Tally
+from terralogue.tools.overlay import Entry, colour_of, draw_overlay, rgba
+from terralogue.tools.region import Placed, Region, place
+from terralogue.tools.run import Run
+from terralogue.tools.schemas import AreaUnit, Artefact, Measurement, Segmentation
+from terralogue.tools.specialists import TITLES, UNMEASURED, Choice, Job, choose
+from terralogue.tools.vectors import outline, write_geojson
+
+_SCREENED = ("cloud", "cloud_shadow")
+_HIDDEN_COLOUR = "#ffffff"
+_HIDDEN = 254  # only in the picture: inside the region, but not observed
+
+
+class _Found(NamedTuple):
+    mask: NDArray[np.uint8]
+    shown: NDArray[np.uint8]
+    tally: Tally
+    artefact: Artefact
+
+
+def segment(
+    scene: Scene,
+    target: str,
+    *,
+    run: Run,
+    region: Region | None = None,
+    reference: Scene | None = None,
+    unit: AreaUnit = "ha",
+) -> Segmentation:
+    """Segment a target on a scene, by the best model of SPECIALISTS.
+
+    Cloud and cloud shadow count as not observed (for the targets cloud and cloud_shadow they
+    are what is looked for). The mask is uint8: 1 target, 0 not, 255 not observed or outside the
+    region; it covers the bounding window of the region.
+
+    Args:
+        scene: what to look at.
+        target: a key of TITLES.
+        run: workspace, progress, executor.
+        region: where to look; None is everywhere.
+        reference: an earlier scene of the same place; flood is then told from permanent water,
+            and a burn from what was dark before.
+        unit: of the areas.
+
+    Raises:
+        InputError: unknown target, or no valid pixel.
+        RegionError: the region lies outside the scene.
+        ClarifyError: the sensor has to be known first.
+        MissingBandError: the scene lacks a band.
+        RefusalError: the target cannot be told from the rest in this scene.
+        NoOverlapError: the reference shows other ground.
+    """
+    if target not in TITLES:
+        choose(scene, target)
+    placed = place(region, scene)
+    choice = choose(scene, target, reference)
+    used = reference if choice.specialist.reference else None
+    clouds = screen(scene, run.executor, run.progress, window=placed.window)
+    _require_pixels(scene, placed)
+    model, reference_clouds = _build(scene, target, choice, clouds, used, run)
+    found = _measure(scene, target, placed, model, (clouds, reference_clouds), run)
+    title = _title(target, used)
+    measurements = found.tally.measurements(
+        label=title,
+        method=choice.specialist.name + (f" ({model.method})" if model.method else ""),
+        unit=unit,
+        artefact=found.artefact.id,
+    )
+    outlines = outline(found.mask)
+    vectors = run.artefact(
+        "polygons", f"{title}: outlines", f"{scene.name}-{target}.geojson", GEOJSON
+    )
+    frame = crop(scene, placed.window)
+    properties = {"target": target, "scene": scene.name, "method": choice.specialist.name}
+    write_geojson(vectors.path, outlines, frame, properties)
+    picture = run.artefact("preview", f"{title} over the scene", f"{scene.name}-{target}.png", PNG)
+    draw_overlay(
+        picture.path,
+        scene,
+        placed.window,
+        found.shown,
+        _legend(target, title, measurements),
+        title=f"{title} in {scene.name}" + (f", {scene.time:%Y-%m-%d}" if scene.time else ""),
+        note=f"{choice.specialist.name}: {model.method}",
+    )
+    return Segmentation(
+        tool="segment",
+        scenes=list(run.scene_ids),
+        title=title,
+        method=f"{choice.specialist.name}: {model.method}",
+        why=choice.why,
+        measurements=measurements,
+        artefacts=[found.artefact, vectors.commit(), picture.commit()],
+        warnings=_warnings(
+            scene, target, choice, model, clouds, placed, found.tally, outlines.warnings, reference
+        ),
+        target=target,
+        model=choice.specialist.name,
+        threshold=model.threshold,
+        polygons=len(outlines.polygons),
+    )
+
+
+def _title(target: str, reference: Scene | None) -> str:
+    if reference is not None and target in ("water", "flooded_area"):
+        return "Flooded area"
+    return "Water" if target == "flooded_area" else TITLES[target]
+
+
+def _require_pixels(scene: Scene, placed: Placed) -> None:
+    """Refuse a scene without any pixel before a threshold is sought in it."""
+    step = max(1.0, max(placed.window.width, placed.window.height) / 1024)
+    shape = (
+        max(1, round(placed.window.height / step)),
+        max(1, round(placed.window.width / step)),
+    )
+    if not scene.read(window=placed.window, shape=shape).valid.any() and not any(
+        np.isfinite(scene.read([band.name], placed.window, shape).data).any()
+        for band in scene.bands
+    ):
+        raise InputError(
+            f"{scene.name} has no valid pixel here: all are missing or no-data; choose another "
+            "scene or region."
+        )
+
+
+def _build(
+    scene: Scene,
+    target: str,
+    choice: Choice,
+    clouds: CloudScreen,
+    reference: Scene | None,
+    run: Run,
+) -> tuple[Model, CloudScreen | None]:
+    """The model for this scene, and the screening of the reference."""
+    job = Job(scene, clouds, target)
+    if reference is None:
+        return choice.specialist.build(job), None
+    common_frame(scene, reference)
+    grid = OnGrid(reference, crop(scene, whole(scene)))
+    earlier = screen(reference, run.executor, run.progress)
+
+    def read(bands: object, window: Window) -> NDArray[np.float32]:
+        data = grid.read(list(bands), window)  # type: ignore[call-overload]
+        if earlier.method is not None:
+            data[:, grid.read_mask(earlier.hidden, window)] = np.nan
+        return np.asarray(data, dtype=np.float32)
+
+    job = Job(scene, clouds, target, reference_scene=reference, reference=read)
+    return choice.specialist.build(job), earlier
+
+
+def _measure(
+    scene: Scene,
+    target: str,
+    placed: Placed,
+    model: Model,
+    screens: tuple[CloudScreen, CloudScreen | None],
+    run: Run,
+) -> _Found:
+    """Run the model over the region, window by window, into the mask file and the tally."""
+    frame = crop(scene, placed.window)
+    shape = (frame.height, frame.width)
+    mask = np.full(shape, UNSEEN, dtype=np.uint8)
+    shown = np.zeros(shape, dtype=np.uint8)
+    tally = Tally(scene, ("region", "observed", "target"))
+    title = TITLES[target]
+    pending = run.artefact("mask", f"{title}: mask", f"{scene.name}-{target}.tif", GEOTIFF)
+    colours = {0: (0, 0, 0, 0), YES: rgba(colour_of(target)), UNSEEN: (0, 0, 0, 0)}
+    tags = {"TERRALOGUE_TARGET": target, "TERRALOGUE_METHOD": model.method}
+    with RasterWriter(
+        pending.path,
+        frame,
+        dtype="uint8",
+        nodata=UNSEEN,
+        bands=(f"{target}: 1 yes, 0 no, 255 not observed",),
+        colours=colours,
+        tags=tags,
+    ) as writer:
+        for window, found in model.run(placed.window, run.executor, run.progress):
+            inside = placed.mask(window)
+            observed = inside & (found != UNSEEN)
+            if target not in _SCREENED:
+                observed &= ~screens[0].hidden(window)
+            hit = observed & (found == YES)
+            tally.add(window, region=inside, observed=observed, target=hit)
+            local = Window(
+                window.col_off - placed.window.col_off,
+                window.row_off - placed.window.row_off,
+                window.width,
+                window.height,
+            )
+            part = np.where(observed, hit, UNSEEN).astype(np.uint8)
+            mask[local.toslices()] = part
+            shown[local.toslices()] = np.where(inside & ~observed, _HIDDEN, part * (part == YES))
+            writer.write(part, local)
+        tally.require_observed()
+    return _Found(mask, shown, tally, pending.commit())
+
+
+def _legend(target: str, title: str, measurements: list[Measurement]) -> list[Entry]:
+    """The lines below the picture."""
+    by_name = {each.name: each for each in measurements}
+    main, hidden = measurements[0], measurements[-1]
+    share = by_name["share"].value
+    entries = [
+        Entry(YES, colour_of(target), f"{title}: {amount(main)}, {share:.3g} % of what was seen")
+    ]
+    if hidden.value > 0:
+        text = f"Hidden by cloud, or no data: {amount(hidden)}"
+        entries.append(Entry(_HIDDEN, _HIDDEN_COLOUR, text, hatched=True))
+    return entries
+
+
+def amount(measurement: Measurement) -> str:
+    """A value with its unit, to four significant digits."""
+    symbols = {"km2": "km²", "m2": "m²", "acre": "acres", "px": "pixels"}
+    value = measurement.value
+    digits = 0 if value == 0 else max(0, 3 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(digits, 4)}f} {symbols.get(measurement.unit, measurement.unit)}"
+
+
+def _warnings(
+    scene: Scene,
+    target: str,
+    choice: Choice,
+    model: Model,
+    clouds: CloudScreen,
+    placed: Placed,
+    tally: Tally,
+    outlines: list[str],
+    reference: Scene | None,
+) -> list[str]:
+    """Everything that has to be said, each once."""
+    specialist = choice.specialist
+    said = [*scene.warnings, *placed.warnings, *tally.warnings, *clouds.warnings]
+    said += [*model.warnings, *specialist.cautions, *outlines]
+    if not scene.calibrated:
+        said.append(
+            f"{scene.name} holds uncalibrated digital numbers, so no published threshold was used."
+        )
+    if scene.sensor is None or scene.sensor.key not in specialist.scores:
+        said.append(f"{specialist.name}: {UNMEASURED}.")
+    if target == "flooded_area" and reference is None:
+        said.append(
+            "All water is shown, permanent water too; give a scene from before the flood as "
+            "reference to tell them apart."
+        )
+    if reference is not None and not specialist.reference:
+        said.append(
+            f"The reference scene was not used: {specialist.name} looks at one date; "
+            "detect_change compares two."
+        )
+    return list(dict.fromkeys(said))

@@ -1,0 +1,306 @@
+"""Who segments what: one table, and the choice from it.
+
+A learned model is added by one more line: its name, targets, bands, sensors and measured scores,
+and a function that builds a `Model` for one scene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, NoReturn
+
+import spyndex
+
+from terralogue.datasets.bands import INTERCHANGEABLE, Sensor
+from terralogue.datasets.errors import ClarifyError, InputError, MissingBandError, RefusalError
+from terralogue.datasets.scene import Scene
+from terralogue.datasets.sensors import SENSORS
+from terralogue.tools import rules
+from terralogue.tools.baselines import (
+    Hidden,
+    Model,
+    Read,
+    Rule,
+    SplitRule,
+    decreased,
+    new_since,
+    rule_model,
+)
+from terralogue.tools.clouds import CloudModel, CloudScreen, why_not_network
+from terralogue.tools.spectral import bands_of
+
+UNMEASURED = "accuracy not measured on this sensor"
+_WATER_SCORE = "46 chips of Sentinel-2 and Landsat 8 with noisy labels (eval/water_baseline.py)"
+# No threshold was published for these, so the scene gives it on reflectance as well.
+_FOR_BOTH = ("nbr_split", "vari_split")
+# Of several bands that would help, the one that most sensors have is named first.
+_COMMONEST = "NGRBS"
+# Scores closer than this are taken for equal, and the order of the table decides: on the chips
+# that the water indices were measured on, labels are too noisy to tell more.
+_TIE = 0.02
+
+TITLES = {
+    "water": "Water",
+    "flooded_area": "Flooded area",
+    "vegetation": "Vegetation",
+    "bare_soil": "Bare soil",
+    "snow_ice": "Snow and ice",
+    "burned_area": "Burned area",
+    "built_up": "Built-up area",
+    "cloud": "Cloud",
+    "cloud_shadow": "Cloud shadow",
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """A measured accuracy: intersection over union of one target, and how it was measured."""
+
+    iou: float
+    how: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a model is built for.
+
+    `clouds` screens `scene`; `reference` reads the reference scene on the grid of `scene`.
+    """
+
+    scene: Scene
+    clouds: CloudScreen
+    target: str
+    reference_scene: Scene | None = None
+    reference: Read | None = None
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """What cloud hides of the scene, where it was screened."""
+        return self.clouds.hidden if self.clouds.method is not None else None
+
+
+def _anything(scene: Scene) -> str | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Specialist:
+    """One row: what it segments, what it needs, how good it is, and how to build it.
+
+    Attributes:
+        name: In results.
+        targets: What it finds; keys of TITLES.
+        bands: Common names of the bands that it cannot do without.
+        build: Makes the model for one scene.
+        calibrated: True needs reflectance or dB, False is for digital numbers, None is for both.
+        reference: Needs an earlier scene of the same place.
+        scores: Measured accuracy by sensor key.
+        cautions: Said with every result.
+        refuses: Says why it cannot be used on a scene for another reason than its bands.
+    """
+
+    name: str
+    targets: tuple[str, ...]
+    bands: tuple[str, ...]
+    build: Callable[[Job], Model]
+    calibrated: bool | None = True
+    reference: bool = False
+    scores: dict[str, Score] = field(default_factory=dict)
+    cautions: tuple[str, ...] = ()
+    refuses: Callable[[Scene], str | None] = _anything
+
+    def fits(self, scene: Scene, reference: Scene | None) -> bool:
+        """Whether it is made for such a scene, bands left aside."""
+        return self.reference == (reference is not None) and self.calibrated in (
+            None,
+            scene.calibrated,
+        )
+
+    def missing(self, scene: Scene, reference: Scene | None) -> tuple[str, ...]:
+        """The bands that are not there."""
+        both = [scene] if reference is None else [scene, reference]
+        return tuple(band for band in self.bands if not all(each.has(band) for each in both))
+
+
+class Choice(NamedTuple):
+    """A specialist, and why it was chosen."""
+
+    specialist: Specialist
+    why: str
+
+
+def _rule(
+    name: str, targets: str, rule: Rule, *cautions: str, iou: float | None = None
+) -> Specialist:
+    keys = ("sentinel2_l2a", "landsat8") if iou is not None else ()
+    return Specialist(
+        name,
+        tuple(targets.split()),
+        rule.bands,
+        lambda job: rule_model(rule, job.scene),
+        scores={key: Score(iou or 0.0, _WATER_SCORE) for key in keys},
+        cautions=cautions,
+    )
+
+
+def _split(name: str, targets: str, rule: SplitRule, *cautions: str) -> Specialist:
+    return Specialist(
+        name,
+        tuple(targets.split()),
+        rule.bands,
+        lambda job: rule.model(job.scene, job.hidden),
+        calibrated=None if rule.speckle or name in _FOR_BOTH else False,
+        cautions=(rules.FROM_SCENE, *cautions),
+    )
+
+
+def _flood(name: str, rule: Rule | SplitRule, *cautions: str) -> Specialist:
+    def build(job: Job) -> Model:
+        assert job.reference_scene is not None
+        assert job.reference is not None
+        if isinstance(rule, SplitRule):
+            now, before = rule.model(job.scene, job.hidden), rule.model(job.reference_scene)
+        else:
+            now, before = rule_model(rule, job.scene), rule_model(rule, job.reference_scene)
+        return new_since(now, before, job.reference)
+
+    calibrated = None if isinstance(rule, SplitRule) and rule.speckle else isinstance(rule, Rule)
+    return Specialist(
+        name,
+        ("flooded_area", "water"),
+        rule.bands,
+        build,
+        calibrated=calibrated,
+        reference=True,
+        cautions=cautions,
+    )
+
+
+def _burn(job: Job) -> Model:
+    assert job.reference is not None
+    return decreased(rules.DNBR, "NBR", 0.27, job.scene, job.reference)
+
+
+def _cloud(job: Job) -> Model:
+    return CloudModel(job.scene, job.clouds, job.target)
+
+
+def _why_no_clouds(scene: Scene) -> str | None:
+    return None if scene.quality is not None else why_not_network(scene)
+
+
+# ★ One line per model. Among those that serve a scene the best score on its sensor wins; among
+# equals, and where nothing was measured, the first.
+SPECIALISTS: tuple[Specialist, ...] = (
+    _rule("mndwi", "water flooded_area", rules.MNDWI, rules.DARK, iou=0.637),
+    _rule("awei", "water flooded_area", rules.AWEI, rules.DARK, iou=0.644),
+    _rule("ndwi", "water flooded_area", rules.NDWI, rules.DARK, iou=0.586),
+    _split("mndwi_split", "water flooded_area", rules.SPLIT_MNDWI, rules.DARK, rules.NO_SNOW_TEST),
+    _split("ndwi_split", "water flooded_area", rules.SPLIT_NDWI, rules.DARK, rules.NO_SNOW_TEST),
+    _split("radar_vv_water", "water flooded_area", rules.SPLIT_VV, rules.RADAR),
+    _split("radar_hh_water", "water flooded_area", rules.SPLIT_HH, rules.RADAR),
+    _split("radar_vh_water", "water flooded_area", rules.SPLIT_VH, rules.RADAR),
+    _flood("mndwi_flood", rules.MNDWI, rules.DARK),
+    _flood("ndwi_flood", rules.NDWI, rules.DARK),
+    _flood("mndwi_split_flood", rules.SPLIT_MNDWI, rules.DARK, rules.NO_SNOW_TEST),
+    _flood("ndwi_split_flood", rules.SPLIT_NDWI, rules.DARK, rules.NO_SNOW_TEST),
+    _flood("radar_vv_flood", rules.SPLIT_VV, rules.RADAR),
+    _flood("radar_vh_flood", rules.SPLIT_VH, rules.RADAR),
+    _rule("ndvi", "vegetation", rules.NDVI),
+    _split("ndvi_split", "vegetation", rules.SPLIT_NDVI),
+    _split("vari_split", "vegetation", rules.SPLIT_VARI, rules.RGB_CAUTION),
+    _rule("bare_soil_swir", "bare_soil", rules.SOIL, rules.SOIL_CAUTION),
+    _rule("bare_soil_nir", "bare_soil", rules.SOIL_NIR, rules.SOIL_CAUTION),
+    _split("bare_soil_split", "bare_soil", rules.SPLIT_BI, rules.SOIL_CAUTION),
+    _rule("ndsi", "snow_ice", rules.SNOW_RULE),
+    _split("ndsi_split", "snow_ice", rules.SPLIT_NDSI, rules.NO_SNOW_TEST),
+    Specialist("dnbr", ("burned_area",), bands_of("NBR", "MNDWI"), _burn, reference=True),
+    _split("nbr_split", "burned_area", rules.SPLIT_NBR, rules.SINGLE_DATE_BURN),
+    _rule("built_up_index", "built_up", rules.BUILT, rules.BUILT_CAUTION),
+    _split("built_up_split", "built_up", rules.SPLIT_BU, rules.BUILT_CAUTION),
+    Specialist("clouds", ("cloud", "cloud_shadow"), (), _cloud, None, refuses=_why_no_clouds),
+)
+
+
+def choose(scene: Scene, target: str, reference: Scene | None = None) -> Choice:
+    """Choose who segments a target on a scene.
+
+    A reference scene is used where a row of the table takes one for this target.
+
+    Raises:
+        InputError: no such target.
+        ClarifyError: the bands depend on the sensor, and that is not known.
+        MissingBandError: the scene lacks a band; says which, and which sensors have it.
+        RefusalError: the scene cannot serve the target for another reason.
+    """
+    rows = [row for row in SPECIALISTS if target in row.targets]
+    if not rows:
+        raise InputError(
+            f"{target!r} cannot be segmented by the models at hand; the targets are "
+            f"{', '.join(TITLES)}."
+        )
+    if reference is not None and not any(row.reference for row in rows):
+        reference = None
+    fitting = [row for row in rows if row.fits(scene, reference)]
+    serving = [row for row in fitting if not row.missing(scene, reference)]
+    able = [row for row in serving if row.refuses(scene) is None]
+    if not able:
+        _refuse(scene, target, reference, fitting, serving)
+    key = scene.sensor.key if scene.sensor else ""
+    best = max((row.scores[key].iou for row in able if key in row.scores), default=None)
+    if best is None:
+        why = f"the first method whose bands {scene.name} has; {UNMEASURED}"
+        return Choice(able[0], why)
+    row = next(r for r in able if key in r.scores and r.scores[key].iou >= best - _TIE)
+    score = row.scores[key]
+    return Choice(row, f"IoU {score.iou:.2f} measured on {score.how}")
+
+
+def _refuse(
+    scene: Scene,
+    target: str,
+    reference: Scene | None,
+    fitting: list[Specialist],
+    serving: list[Specialist],
+) -> NoReturn:
+    """Raise the error that says best why nothing serves."""
+    title = TITLES[target]
+    if scene.sensor is None and scene.recognition.question and not serving:
+        raise ClarifyError(
+            scene.recognition.question, slot="sensor", options=tuple(scene.recognition.options)
+        )
+    if serving:
+        raise RefusalError(
+            f"{title} cannot be found on {scene.name}: {serving[0].refuses(scene)}.",
+            reason="sensor",
+        )
+    if not fitting:
+        raise RefusalError(
+            f"{title} cannot be found on {scene.name}, which holds uncalibrated digital numbers; "
+            "use a reflectance product of the scene.",
+            reason="sensor",
+        )
+    lacks = {row.missing(scene, reference) for row in fitting}
+    fewest = min(len(bands) for bands in lacks)
+    ways = [bands for bands in lacks if len(bands) == fewest]
+    ways.sort(key=lambda bands: [_COMMONEST.find(band) for band in bands])
+    text = ", or else ".join(" and ".join(map(_band_title, bands)) for bands in ways)
+    able = [
+        sensor.key
+        for sensor in SENSORS.values()
+        if any(all(_carries(sensor, band) for band in row.bands) for row in fitting)
+    ]
+    raise MissingBandError(
+        f"{title} cannot be measured on {scene.name}: it lacks {text}. "
+        f"Sensors that serve: {', '.join(able[:8]) or 'none'}."
+    )
+
+
+def _carries(sensor: Sensor, band: str) -> bool:
+    return any(each.common in (band, INTERCHANGEABLE.get(band, band)) for each in sensor.bands)
+
+
+def _band_title(band: str) -> str:
+    title = str(spyndex.bands[band].long_name) if band in spyndex.bands else f"{band} radar"
+    return f"the band {title} ({band})" if band in spyndex.bands else f"the {title} band"
