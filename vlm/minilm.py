@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,9 +146,10 @@ def _installed() -> MiniLM:
     return load(model_folder())
 
 
-def vocabulary() -> dict[str, int]:
+@cache
+def vocabulary() -> Mapping[str, int]:
     """WordPiece vocabulary with token numbers; common words have low numbers."""
-    return _installed().tokenizer.get_vocab()
+    return MappingProxyType(_installed().tokenizer.get_vocab())
 
 
 def encode(texts: Sequence[str]) -> Floats:

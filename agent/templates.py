@@ -1,0 +1,282 @@
+"""From what is wanted (an act) and what the scenes support to a plan with tool calls.
+
+An act alone never decides the route: "how much forest was lost" is a measurement with two dates and
+a question about the other date with one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from terralogue.agent import lexicon
+from terralogue.agent import templates_plain as plain
+from terralogue.agent.facts import by_date
+from terralogue.agent.intent import Question
+from terralogue.agent.plan import Plan
+from terralogue.agent.wanted import (
+    TARGET_OPTIONS,
+    Wanted,
+    call,
+    no_region,
+    no_scene,
+    plan_of,
+    question,
+    refusal,
+    unknown_date,
+)
+from terralogue.agent.words import word_set
+
+INDEX_FOR_TARGET: Final = {
+    "water": "NDWI", "flooded_area": "NDWI", "vegetation": "NDVI", "tree_cover": "NDVI",
+    "cropland": "NDVI", "grassland": "NDVI", "burned_area": "NBR", "snow_ice": "NDSI",
+    "built_up": "NDBI", "bare_soil": "BSI", "wetland": "NDMI",
+}  # fmt: skip
+_FORMATS: Final = {
+    "geojson": "geojson", "shapefile": "gpkg", "geopackage": "gpkg", "gpkg": "gpkg", "csv": "csv",
+    "excel": "csv", "spreadsheet": "csv", "table": "csv", "report": "report", "pdf": "report",
+    "document": "report", "geotiff": "cog", "cog": "cog", "tiff": "cog", "raster": "cog",
+    "vector": "geojson", "polygons": "geojson", "kml": "geojson", "qgis": "gpkg", "arcgis": "gpkg",
+}  # fmt: skip
+UNIT_WORDS: Final = {
+    "ha": "hectares", "km2": "square kilometres", "acre": "acres", "m2": "square metres",
+}  # fmt: skip
+_POINTERS: Final = word_set(
+    "them they those these there it that this things thing ones one objects items everything "
+    "all how many number of count the a in on are is do you see can please here of to and me "
+    "give find detect locate every each box boxes"
+)
+
+
+def plan_for(wanted: Wanted) -> Plan:
+    """Apply the template of the act."""
+    return _TEMPLATES[wanted.act](wanted)
+
+
+def _inside(wanted: Wanted) -> str:
+    return " inside the drawn region" if wanted.inputs.region is not None else ""
+
+
+def _ask_target(wanted: Wanted, purpose: str) -> Plan:
+    text = "What should be measured?" if not wanted.several else "Which of them is meant?"
+    return question(purpose, "target", text, () if wanted.several else TARGET_OPTIONS)
+
+
+def _measure(wanted: Wanted) -> Plan:
+    purpose = "Measure an area"
+    if empty := no_scene(wanted, purpose):
+        return empty
+    if wanted.asks_point:
+        return _point(wanted)
+    if wanted.target is None and wanted.index is not None:
+        return _index(wanted)
+    if wanted.target is None and wanted.inputs.point is not None:
+        return _point(wanted)
+    if wanted.target is None or wanted.several:
+        return _ask_target(wanted, purpose)
+    if open_region := no_region(wanted, purpose):
+        return open_region
+    scene = wanted.newest
+    unit = UNIT_WORDS.get(wanted.unit or "", "hectares" if scene.facts.georeferenced else "")
+    amount = f", in {unit}" if unit else ", as a share of the image"
+    return plan_of(
+        f"Measure how much of {scene.title} is {wanted.noun}{_inside(wanted)}{amount}",
+        call(wanted, "segment", scene=scene.id, target=wanted.target, unit=wanted.unit),
+        target=wanted.target,
+    )
+
+
+def _count(wanted: Wanted) -> Plan:
+    purpose = "Count things"
+    if empty := no_scene(wanted, purpose):
+        return empty
+    if wanted.target is not None and wanted.target not in lexicon.COUNTABLE:
+        return _measure(wanted)
+    target = wanted.target
+    if target is None:
+        target = _noun_phrase(wanted.question)
+        if target is None:
+            return question(
+                purpose, "target", "What should be counted?",
+                ("buildings", "vehicles", "ships", "trees"),
+            )  # fmt: skip
+    if open_region := no_region(wanted, purpose):
+        return open_region
+    scene = wanted.newest
+    return plan_of(
+        f"Count every {target.replace('_', ' ')} in {scene.title}{_inside(wanted)}",
+        call(wanted, "detect_objects", scene=scene.id, target=target),
+        target=target,
+    )
+
+
+def _noun_phrase(question: Question) -> str | None:
+    """The thing to count where it is none of the taxonomy: the words after "how many"."""
+    tokens = list(question.tokens)
+    for opening in (("how", "many"), ("number", "of"), ("count",), ("find",), ("detect",)):
+        n = len(opening)
+        for i in range(len(tokens) - n):
+            if tuple(tokens[i : i + n]) == opening:
+                rest = [t for t in tokens[i + n : i + n + 3] if t not in _POINTERS]
+                return rest[0] if rest else None
+    rest = [t for t in tokens if t not in _POINTERS]
+    return rest[-1] if rest else None
+
+
+def _index(wanted: Wanted) -> Plan:
+    index = wanted.index or INDEX_FOR_TARGET.get(wanted.target or "", None)
+    if index is None:
+        index = "NDVI"
+    purpose = f"Compute {index}"
+    if empty := no_scene(wanted, purpose):
+        return empty
+    cues = wanted.question.cues
+    if "series" in cues and len(wanted.scenes) > 2:
+        return _series(replace(wanted, index=index))
+    if wanted.asks_region and ("stats" in cues or wanted.inputs.region is None):
+        return _zonal(replace(wanted, index=index))
+    scene = wanted.newest
+    return plan_of(
+        f"Compute {index} of {scene.title}{_inside(wanted)}",
+        call(wanted, "compute_index", scene=scene.id, index=index),
+        target=wanted.target,
+    )
+
+
+def _change(wanted: Wanted) -> Plan:
+    purpose = f"Measure change ({wanted.noun}) between two dates"
+    if not wanted.scenes and wanted.inputs.archive:
+        return plain.archive_changes(wanted)
+    if empty := no_scene(wanted, purpose):
+        return empty
+    if len(wanted.scenes) < 2:
+        return question(
+            purpose, "second_scene",
+            "One scene alone cannot show what changed: which earlier or later scene belongs to it?",
+            ("add the other scene", "measure this date only"),
+        )  # fmt: skip
+    if len(wanted.scenes) > 2:
+        return _series(wanted)
+    ordered = by_date(wanted.scenes)
+    if ordered is None:
+        return unknown_date(wanted.scenes, purpose)
+    before, after = ordered
+    return plan_of(
+        f"Measure change ({wanted.noun}) from {before.title} to {after.title}{_inside(wanted)}",
+        call(
+            wanted, "detect_change", before=before.id, after=after.id, target=wanted.target,
+            unit=wanted.unit,
+        ),
+        target=wanted.target or "any",
+    )  # fmt: skip
+
+
+def _series(wanted: Wanted) -> Plan:
+    quantity = wanted.index or wanted.target or "NDVI"
+    if wanted.target and wanted.index and not lexicon.index_is_explicit(wanted.question.tokens):
+        quantity = wanted.target
+    purpose = f"Follow {quantity.replace('_', ' ')} over the dates"
+    if empty := no_scene(wanted, purpose):
+        return empty
+    if len(wanted.scenes) == 2 and wanted.target is not None:
+        return _change(wanted)
+    if len(wanted.scenes) < 3:
+        return question(purpose, "second_scene", "A series takes several dates: add the others.")
+    ordered = by_date(wanted.scenes)
+    if ordered is None:
+        return unknown_date(wanted.scenes, purpose)
+    return plan_of(
+        f"{purpose} from {ordered[0].facts.date} to {ordered[-1].facts.date}{_inside(wanted)}",
+        call(wanted, "time_series", scenes=[s.id for s in ordered], quantity=quantity),
+        target=wanted.target,
+    )
+
+
+def _zonal(wanted: Wanted) -> Plan:
+    purpose = "Statistics inside the drawn region"
+    if empty := no_scene(wanted, purpose):
+        return empty
+    if wanted.inputs.region is None:
+        return question(purpose, "region", "No region has arrived: draw the area that is meant.")
+    index = wanted.index or INDEX_FOR_TARGET.get(wanted.target or "")
+    scene = wanted.newest
+    return plan_of(
+        f"Statistics of {index or 'every band'} in {scene.title} inside the drawn region",
+        call(wanted, "zonal_statistics", scene=scene.id, index=index),
+        target=wanted.target,
+    )
+
+
+def _point(wanted: Wanted) -> Plan:
+    purpose = "Outline the clicked thing"
+    if empty := no_scene(wanted, purpose):
+        return empty
+    if wanted.inputs.point is None:
+        return question(purpose, "target", "No click has arrived: which thing is meant?")
+    x, y = wanted.inputs.point
+    scene = wanted.scenes[0]
+    return plan_of(
+        f"Outline the thing at the click in {scene.title}",
+        call(wanted, "segment_at_point", scene=scene.id, x=x, y=y),
+    )
+
+
+def _coords(wanted: Wanted) -> Plan:
+    purpose = "Find positions or lengths on the ground"
+    if empty := no_scene(wanted, purpose):
+        return empty
+    if not wanted.newest.facts.georeferenced:
+        return refusal(
+            purpose, "georeference",
+            "The image has no coordinate reference system, so positions, lengths and a scale "
+            "cannot be given; a georeferenced file (GeoTIFF) makes it possible.",
+        )  # fmt: skip
+    if wanted.asks_point:
+        return _point(wanted)
+    if wanted.target in lexicon.COUNTABLE:
+        return _count(wanted)
+    return _measure(wanted) if wanted.target else plain.metadata(wanted)
+
+
+def _export(wanted: Wanted) -> Plan:
+    purpose = "Export the earlier result"
+    if wanted.inputs.last_artefact is None and not wanted.inputs.history:
+        if wanted.target is not None or wanted.index is not None:
+            return _measure(wanted) if wanted.target else _index(wanted)
+        return question(
+            purpose, "target", "There is no result to export yet: what should be measured?",
+            TARGET_OPTIONS,
+        )  # fmt: skip
+    words = wanted.question.tokens
+    form = next(
+        (_FORMATS[w] for w in words if w in _FORMATS), "report" if "report" in words else "cog"
+    )
+    artefact = wanted.inputs.last_artefact or "last"
+    return plan_of(f"{purpose} as {form}", call(wanted, "export", artefact=artefact, format=form))
+
+
+_TEMPLATES: Final[dict[str, Callable[[Wanted], Plan]]] = {
+    "look": plain.look,
+    "look_change": plain.look_change,
+    "explain": plain.explain,
+    "metadata": plain.metadata,
+    "measure": _measure,
+    "count": _count,
+    "index": _index,
+    "change": _change,
+    "series": _series,
+    "zonal": _zonal,
+    "point": _point,
+    "archive": plain.archive,
+    "archive_changes": plain.archive_changes,
+    "catalog": plain.catalog,
+    "export": _export,
+    "vague": plain.vague,
+    "repeat": plain.vague,
+    "coords": _coords,
+    "sensor": plain.sensor,
+    "tiny": plain.tiny,
+    "scope": plain.scope,
+    "unsafe": plain.unsafe,
+}

@@ -1,0 +1,171 @@
+"""Plan templates for what is not measured on the scenes: looking, searching, declining."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from terralogue.agent import places
+from terralogue.agent.plan import Plan
+from terralogue.agent.wanted import (
+    Wanted,
+    call,
+    no_scene,
+    plan_of,
+    question,
+    refusal,
+)
+from terralogue.agent.words import word_set
+
+_COLOUR: Final = word_set(
+    "colour color colours colors coloured colored green greener brown browner blue red yellow "
+    "turquoise murky muddy orange grey gray pink black verde verdes vert verte rot braun blau"
+)
+_TWO: Final = ("which of the two", "two images", "two pictures", "two scenes", "both images",
+               "which image", "which picture", "other image", "other scene", "which scene",
+               "both scenes", "both pictures", "which date", "which of the dates")  # fmt: skip
+_TOO_FINE_TO_SEE: Final = frozenset({"vehicle", "aircraft"})
+_INTENT_OPTIONS: Final = (
+    "describe what is in the image", "measure a land cover (which?)", "compute a vegetation index",
+    "compare two dates",
+)  # fmt: skip
+
+
+def look(wanted: Wanted) -> Plan:
+    """Look at the image and answer in words."""
+    purpose = "Look at the image and answer in words"
+    if empty := no_scene(wanted, purpose):
+        return empty
+    words = wanted.question.english
+    if wanted.asks_region and wanted.inputs.region is None:
+        return question(purpose, "region", "No region has arrived: which area is meant?")
+    if wanted.asks_point and wanted.inputs.point is None:
+        return question(purpose, "target", "No click has arrived: which thing is meant?")
+    if _COLOUR & set(wanted.question.tokens) and all(s.radar for s in wanted.scenes):
+        return refusal(
+            purpose, "sensor",
+            "Radar records roughness and moisture, no colour; an optical scene such as Sentinel-2 "
+            "shows it.",
+        )  # fmt: skip
+    if any(pair in words for pair in _TWO) and len(wanted.scenes) < 2:
+        return question(purpose, "second_scene", "Which second scene should it be compared to?")
+    if wanted.target in _TOO_FINE_TO_SEE and not any(
+        s.gsd is None or s.gsd < 10 for s in wanted.scenes
+    ):
+        return refusal(
+            purpose, "resolution",
+            f"A pixel here is {wanted.newest.gsd:g} m wide, too coarse to see a {wanted.noun}.",
+        )  # fmt: skip
+    return plan_of(f"{purpose}: {wanted.question.text.strip()}", target=wanted.target)
+
+
+def look_change(wanted: Wanted) -> Plan:
+    """Describe change in words."""
+    purpose = "Describe in words what changed between the scenes"
+    if empty := no_scene(wanted, purpose):
+        return empty
+    if len(wanted.scenes) < 2:
+        return question(
+            purpose, "second_scene", "Change shows only against another date: add that scene."
+        )
+    return plan_of(purpose)
+
+
+def explain(wanted: Wanted) -> Plan:
+    """Explain an earlier result."""
+    if wanted.inputs.history:
+        return plan_of("Explain the earlier result")
+    return look(wanted)
+
+
+def metadata(wanted: Wanted) -> Plan:
+    """Say what the file itself tells."""
+    purpose = "Read from the file what it says of sensor, bands, resolution, date and projection"
+    if empty := no_scene(wanted, purpose):
+        return empty
+    return plan_of(purpose, call(wanted, "describe_scene", scene=wanted.newest.id))
+
+
+def archive(wanted: Wanted) -> Plan:
+    """Search the archive by words or by a scene."""
+    purpose = "Search the archive for matching scenes"
+    if not wanted.inputs.archive:
+        return refusal(
+            purpose, "no_data",
+            "No archive has been indexed here; `terralogue index add` makes one to search.",
+        )  # fmt: skip
+    like = "similar" in wanted.question.cues and wanted.scenes
+    query = {"scene": wanted.newest.id} if like else {"text": wanted.question.text.strip()}
+    return plan_of(purpose, call(wanted, "search_archive", **query))
+
+
+def archive_changes(wanted: Wanted) -> Plan:
+    """Search the archive for pairs by a described change."""
+    purpose = "Search the archive for pairs with the described change"
+    if not wanted.inputs.archive:
+        return refusal(
+            purpose, "no_data",
+            "No archive has been indexed here; `terralogue index add` makes one to search.",
+        )  # fmt: skip
+    return plan_of(purpose, call(wanted, "search_changes", text=wanted.question.text.strip()))
+
+
+def catalog(wanted: Wanted) -> Plan:
+    """Search satellite catalogues by place and time."""
+    text = wanted.question.text
+    purpose = "Find satellite scenes of a place and time"
+    place, period = places.place(text), places.period(text)
+    here = wanted.scenes and place is None
+    if place is None and not here:
+        return question(purpose, "place", "Which place is meant?")
+    if place is not None and (options := places.readings(text, place)):
+        return question(purpose, "place", f"Which {place} is meant?", options)
+    if period is None:
+        return question(purpose, "time", "For which dates?")
+    where = place or f"the ground of {wanted.newest.id}"
+    return plan_of(
+        f"Find satellite scenes of {where}, {period}",
+        call(wanted, "search_catalog", place=where, period=period),
+    )
+
+
+def vague(wanted: Wanted) -> Plan:
+    """Ask what is wanted."""
+    return question(
+        "Not clear yet what is wanted", "intent", "What would you like to know?", _INTENT_OPTIONS
+    )
+
+
+def sensor(wanted: Wanted) -> Plan:
+    """Decline a quantity that no band records."""
+    return refusal(
+        "Measure a quantity that these scenes do not record", "sensor",
+        "These bands do not record that quantity (depth, height, temperature, gases and the like); "
+        "a sensor made for it is needed. Land cover, indices and change can be measured here.",
+    )  # fmt: skip
+
+
+def tiny(wanted: Wanted) -> Plan:
+    """Decline what is smaller than a pixel."""
+    return refusal(
+        "Look for something smaller than a pixel", "resolution",
+        "That is smaller than these pixels can show; buildings, vehicles or trees are about the "
+        "smallest things that can be told apart, and only in the finest imagery.",
+    )  # fmt: skip
+
+
+def scope(wanted: Wanted) -> Plan:
+    """Decline what imagery cannot settle."""
+    return refusal(
+        "A question that imagery cannot settle", "out_of_scope",
+        "That cannot be read from a satellite or aerial scene. What a scene shows, how much of it, "
+        "and how it changed can be answered.",
+    )  # fmt: skip
+
+
+def unsafe(wanted: Wanted) -> Plan:
+    """Decline what would do harm."""
+    return refusal(
+        "A request that is declined",
+        "unsafe",
+        "That is not something to help with. Questions about what a scene shows are welcome.",
+    )
