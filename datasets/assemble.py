@@ -70,8 +70,10 @@ def assemble(
     taken = _time(evidence, collected, time)
     key = finding.recognition.sensor
     calibration = calibrate(evidence, key, finding.bands, taken.time)
+    # Classes and masks must not be mixed by interpolation.
+    classes = key is None and finding.recognition.question is None and evidence.dtype == "uint8"
     sources = tuple(
-        _source(item.file, item.layer.index, grid, scaling)
+        _source(item.file, item.layer.index, grid, scaling, nearest=classes)
         for item, scaling in zip(collected.layers, calibration.scalings, strict=True)
     )
     quality, quality_source = _quality(collected, grid)

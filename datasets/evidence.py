@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terralogue.datasets.bands import MAX_WAVELENGTH, Band, Sensor
+from terralogue.datasets.bands import INTERCHANGEABLE, MAX_WAVELENGTH, Band, Sensor
 from terralogue.datasets.layouts import Collected, NamedLayer
 
 _WAVELENGTH = re.compile(
@@ -176,7 +176,8 @@ def match_label(sensor: Sensor, label: str) -> Band | None:
             # name.
             if word and word != band.common and band.answers_to(word):
                 return band
-    return None
+    other = INTERCHANGEABLE.get(label)
+    return next((band for band in sensor.bands if other and band.common == other), None)
 
 
 def match_labels(sensor: Sensor, labels: tuple[str | None, ...]) -> tuple[Band, ...] | None:

@@ -52,6 +52,9 @@ MAX_BLOCK_BYTES = 2**30
 logging.getLogger("rasterio._env").setLevel(logging.CRITICAL)
 
 
+_OPENING = threading.RLock()
+
+
 @dataclass(frozen=True)
 class Layer:
     """One band of one file, with what the file says about it."""
@@ -100,8 +103,9 @@ class RasterFile:
 def reading(path: Path | str) -> Iterator[None]:
     """Turn GDAL's failures while reading `path` into one sentence."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        # Inside an environment GDAL's own warnings go to the logger above, not to a person's
+        # terminal.
+        with rasterio.Env():
             yield
     except (RasterioError, OSError, ValueError, MemoryError) as error:
         raise SceneError(
@@ -110,13 +114,19 @@ def reading(path: Path | str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """A picture without coordinates is nothing to warn of. Python's filters are not thread-safe."""
+    with _OPENING, rasterio.Env(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
 def open_dataset(name: str | Path) -> DatasetReader:
     """Open with the allowed drivers only; errors are rasterio's own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with _without_warnings():
         # rasterio.open() takes one driver only; the class behind it takes the list.
-        with rasterio.Env():
-            return DatasetReader(str(name), driver=DRIVERS)
+        return DatasetReader(str(name), driver=DRIVERS)
 
 
 def check_file(path: Path) -> None:
@@ -320,15 +330,16 @@ def _open(
     if nodata is None:
         # Ground that the file does not cover has to be told from ground that measures zero.
         options = {"add_alpha": "alpha" not in {c.name for c in dataset.colorinterp}}
-    vrt = WarpedVRT(
-        dataset,
-        crs=grid.crs,
-        transform=grid.transform,
-        width=grid.width,
-        height=grid.height,
-        resampling=resampling,
-        **options,
-    )
+    with _without_warnings():
+        vrt = WarpedVRT(
+            dataset,
+            crs=grid.crs,
+            transform=grid.transform,
+            width=grid.width,
+            height=grid.height,
+            resampling=resampling,
+            **options,
+        )
     return dataset, vrt
 
 

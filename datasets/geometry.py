@@ -10,8 +10,23 @@ from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import transform_bounds
+from rasterio.windows import Window
 
 _GEOD = Geod(ellps="WGS84")
+
+
+def to_crs(transform: Affine, column: float, row: float) -> tuple[float, float]:
+    """Coordinates of a pixel corner, spelled out: affine 3 deprecates the only way of affine 2."""
+    t = transform
+    return t.a * column + t.b * row + t.c, t.d * column + t.e * row + t.f
+
+
+def window_transform(transform: Affine, window: Window, shape: tuple[int, int]) -> Affine:
+    """Transform of a window that is read at `shape` (H, W)."""
+    x, y = to_crs(transform, window.col_off, window.row_off)
+    across, down = window.width / shape[1], window.height / shape[0]
+    t = transform
+    return Affine(t.a * across, t.b * down, x, t.d * across, t.e * down, y)
 
 
 def ground_pixel_size(crs: CRS, transform: Affine, width: int, height: int) -> float | None:
@@ -25,7 +40,7 @@ def ground_pixel_size(crs: CRS, transform: Affine, width: int, height: int) -> f
     """
     col, row = width / 2, height / 2
     corners = [(col, row), (col + 1, row), (col + 1, row + 1), (col, row + 1)]
-    xs, ys = zip(*(transform * corner for corner in corners), strict=True)
+    xs, ys = zip(*(to_crs(transform, *corner) for corner in corners), strict=True)
     try:
         to_degrees = Transformer.from_crs(crs.to_wkt(), "EPSG:4326", always_xy=True)
         longitudes, latitudes = to_degrees.transform(xs, ys, errcheck=True)
@@ -39,8 +54,8 @@ def geographic_bounds(
     crs: CRS, transform: Affine, width: int, height: int
 ) -> tuple[float, float, float, float] | None:
     """West, south, east, north in EPSG:4326; None where they cannot be computed."""
-    corners = [transform * corner for corner in ((0, 0), (width, 0), (width, height), (0, height))]
-    xs, ys = zip(*corners, strict=True)
+    corners = ((0, 0), (width, 0), (width, height), (0, height))
+    xs, ys = zip(*(to_crs(transform, *corner) for corner in corners), strict=True)
     try:
         west, south, east, north = transform_bounds(
             crs, "EPSG:4326", min(xs), min(ys), max(xs), max(ys)

@@ -19,14 +19,13 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.windows import Window
-from rasterio.windows import transform as window_transform
 
 from terralogue.datasets.acquisition import TimePrecision
 from terralogue.datasets.assemble import Assembly, assemble
 from terralogue.datasets.bands import INTERCHANGEABLE, Band
 from terralogue.datasets.errors import MissingBandError
 from terralogue.datasets.files import Handles
-from terralogue.datasets.geometry import geographic_bounds
+from terralogue.datasets.geometry import geographic_bounds, window_transform
 from terralogue.datasets.preview import render_preview
 from terralogue.datasets.quality import Quality, QualityPixels, read_quality
 from terralogue.datasets.reading import FloatImage, Mask, read_sources, whole_window
@@ -170,9 +169,7 @@ class Scene:
         window = whole_window(self._grid, window)
         sources = [self._sources[band.name] for band in chosen]
         data, valid = read_sources(self._handles, sources, self._grid, window, shape)
-        transform = window_transform(window, self.transform)
-        if shape is not None:
-            transform = transform * Affine.scale(window.width / shape[1], window.height / shape[0])
+        transform = window_transform(self.transform, window, data.shape[1:])
         return Pixels(data, np.asarray(valid.all(axis=0)), chosen, transform, self.crs)
 
     def read_quality(
@@ -188,7 +185,7 @@ class Scene:
 
     def preview(self, max_size: int = 1024) -> NDArray[np.uint8]:
         """Render a picture of the scene: (H, W, 3), sRGB, no side longer than `max_size`."""
-        return render_preview(self, max_size)
+        return render_preview(self, max_size, self._palette)
 
     def close(self) -> None:
         """Close the files; reading afterwards is an error."""
