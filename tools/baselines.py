@@ -240,7 +240,8 @@ class SplitRule:
 
     `above` says which side is the target. `target_mean` and `other_mean` bound the means of the
     two groups (low, high): two groups that are something else are not taken for the target.
-    `speckle` is the side in pixels of the window over which radar is averaged.
+    `speckle` is the side in pixels of the window over which radar is averaged. `instead` says
+    what a person can do where it fails.
     """
 
     index: str
@@ -250,6 +251,7 @@ class SplitRule:
     other_mean: tuple[float, float] = (-math.inf, math.inf)
     speckle: int = 0
     exclude: tuple[tuple[Condition, ...], ...] = ()
+    instead: str = "use a calibrated (reflectance) version of the scene"
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -283,12 +285,11 @@ class SplitRule:
 
     def fit_values(self, values: NDArray[np.float32], name: str) -> Split:
         """As `fit`, on values of the index (H, W)."""
-        found = split(values)
+        found = split(values, dip=not self.speckle)
         if found is None:
             raise RefusalError(
                 f"{self.what} cannot be told from the rest in {name}: {self.index} forms one "
-                "group of values, so either none of it or all of it may be; use a calibrated "
-                "(reflectance) version of the scene, or one that also shows something else.",
+                f"group of values, so either none or all of it may be; {self.instead}.",
                 reason="sensor",
             )
         target, other = found.high_mean, found.low_mean
@@ -299,7 +300,7 @@ class SplitRule:
             raise RefusalError(
                 f"No {self.what.lower()} was found in {name}: {self.index} forms two groups, "
                 f"around {found.low_mean:.2g} and {found.high_mean:.2g}, but neither is typical "
-                f"of {self.what.lower()}; use a calibrated (reflectance) version of the scene.",
+                f"of {self.what.lower()}; {self.instead}.",
                 reason="sensor",
             )
         return found

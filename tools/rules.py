@@ -12,15 +12,26 @@ INF = math.inf
 
 _SNOW = (Condition("NDSI", 0.4), Condition("N", 0.11))
 _SNOW_SOURCE = "Hall et al. 1995, doi:10.1016/0034-4257(95)00137-P"
+# Roofs, runways and snow are far brighter in the near infrared than water ever is: the limit of
+# the water tests of the USGS surface water product, Jones 2019, doi:10.3390/rs11040374.
+_BRIGHT = (Condition("N", 0.15),)
+_NOT_WATER = "; bright surfaces and snow left out after Jones 2019, doi:10.3390/rs11040374, and "
+_NOT_WATER += _SNOW_SOURCE
 MNDWI = Rule(
-    (Condition("MNDWI", 0.0),), exclude=(_SNOW,), source="Xu 2006, doi:10.1080/01431160600589179"
+    (Condition("MNDWI", 0.0),),
+    exclude=(_BRIGHT, _SNOW),
+    source="Xu 2006, doi:10.1080/01431160600589179" + _NOT_WATER,
 )
 AWEI = Rule(
-    (Condition("AWEInsh", 0.0),),
-    exclude=(_SNOW,),
-    source="Feyisa et al. 2014, doi:10.1016/j.rse.2013.08.029",
+    (Condition("AWEI", 0.0),),
+    exclude=(_BRIGHT, _SNOW),
+    source="Feyisa et al. 2014, doi:10.1016/j.rse.2013.08.029" + _NOT_WATER,
 )
-NDWI = Rule((Condition("NDWI", 0.0),), source="McFeeters 1996, doi:10.1080/01431169608948714")
+NDWI = Rule(
+    (Condition("NDWI", 0.0),),
+    exclude=(_BRIGHT, _SNOW),
+    source="McFeeters 1996, doi:10.1080/01431169608948714" + _NOT_WATER,
+)
 # NDVI 0.2 is bare soil and 0.5 full cover: ((NDVI - 0.2) / 0.3)^2 reaches one half at 0.412.
 NDVI = Rule(
     (Condition("NDVI", 0.412),),
@@ -66,18 +77,35 @@ FROM_SCENE = "The threshold was taken from the scene itself, since no published 
 
 # --- thresholds from the scene, with what the two groups must be like ---------------------------
 
-# Water is the only common surface that is brighter in green than in the infrared, in digital
-# numbers as well: its group must lie above zero, and the rest below.
+# Water is the only common surface that is much brighter in green than in the infrared, in digital
+# numbers as well; their gains and haze can lift everything else a little above zero.
 _ANY_WATER = ((Condition("MNDWI", 0.0),),)
-SPLIT_MNDWI = SplitRule("MNDWI", True, "Water", (0.0, INF), (-INF, 0.0))
-SPLIT_NDWI = SplitRule("NDWI", True, "Water", (0.0, INF), (-INF, 0.0))
+SPLIT_MNDWI = SplitRule("MNDWI", True, "Water", (0.25, INF), (-INF, 0.15))
+SPLIT_NDWI = SplitRule("NDWI", True, "Water", (0.15, INF), (-INF, 0.1))
 # Open water and land in C-band: the ranges of Twele et al. 2016, doi:10.1080/01431161.2016.1192304.
-SPLIT_VV = SplitRule("VV", False, "Water", (-INF, -14.0), (-15.0, INF), speckle=5)
-SPLIT_HH = SplitRule("HH", False, "Water", (-INF, -14.0), (-15.0, INF), speckle=5)
-SPLIT_VH = SplitRule("VH", False, "Water", (-INF, -21.0), (-22.0, INF), speckle=5)
+_RADAR_HELP = "use another date or an optical scene"
+SPLIT_VV = SplitRule(
+    "VV", False, "Water", (-INF, -14.0), (-15.0, INF), speckle=5, instead=_RADAR_HELP
+)
+SPLIT_HH = SplitRule(
+    "HH", False, "Water", (-INF, -14.0), (-15.0, INF), speckle=5, instead=_RADAR_HELP
+)
+SPLIT_VH = SplitRule(
+    "VH", False, "Water", (-INF, -21.0), (-22.0, INF), speckle=5, instead=_RADAR_HELP
+)
 SPLIT_NDVI = SplitRule("NDVI", True, "Vegetation", (0.1, INF), (-INF, 0.3))
-SPLIT_VARI = SplitRule("VARI", True, "Vegetation", (0.05, INF), (-INF, 0.1))
+SPLIT_VARI = SplitRule(
+    "VARI", True, "Vegetation", (0.05, INF), (-INF, 0.1), instead="use a scene with near infrared"
+)
 SPLIT_NDSI = SplitRule("NDSI", True, "Snow and ice", (0.3, INF), (-INF, 0.1))
-SPLIT_NBR = SplitRule("NBR", False, "Burned area", (-INF, -0.1), (0.1, INF), exclude=_ANY_WATER)
+SPLIT_NBR = SplitRule(
+    "NBR",
+    False,
+    "Burned area",
+    (-INF, -0.1),
+    (0.1, INF),
+    exclude=_ANY_WATER,
+    instead="give a scene from before the fire as reference",
+)
 SPLIT_BU = SplitRule("BU", True, "Built-up area", (0.0, INF), (-INF, 0.0), exclude=_ANY_WATER)
 SPLIT_BI = SplitRule("BI", True, "Bare soil", (0.0, INF), (-INF, 0.0), exclude=_ANY_WATER)

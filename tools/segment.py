@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -86,12 +87,14 @@ def segment(
     )
     outlines = outline(found.mask)
     vectors = run.artefact(
-        "polygons", f"{title}: outlines", f"{scene.name}-{target}.geojson", GEOJSON
+        "polygons", f"{title}: outlines", f"{Path(scene.name).stem}-{target}.geojson", GEOJSON
     )
     frame = crop(scene, placed.window)
     properties = {"target": target, "scene": scene.name, "method": choice.specialist.name}
     write_geojson(vectors.path, outlines, frame, properties)
-    picture = run.artefact("preview", f"{title} over the scene", f"{scene.name}-{target}.png", PNG)
+    picture = run.artefact(
+        "preview", f"{title} over the scene", f"{Path(scene.name).stem}-{target}.png", PNG
+    )
     draw_overlay(
         picture.path,
         scene,
@@ -183,7 +186,9 @@ def _measure(
     shown = np.zeros(shape, dtype=np.uint8)
     tally = Tally(scene, ("region", "observed", "target"))
     title = TITLES[target]
-    pending = run.artefact("mask", f"{title}: mask", f"{scene.name}-{target}.tif", GEOTIFF)
+    pending = run.artefact(
+        "mask", f"{title}: mask", f"{Path(scene.name).stem}-{target}.tif", GEOTIFF
+    )
     colours = {0: (0, 0, 0, 0), YES: rgba(colour_of(target)), UNSEEN: (0, 0, 0, 0)}
     tags = {"TERRALOGUE_TARGET": target, "TERRALOGUE_METHOD": model.method}
     with RasterWriter(

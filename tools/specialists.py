@@ -193,8 +193,8 @@ def _why_no_clouds(scene: Scene) -> str | None:
 # ★ One line per model. Among those that serve a scene the best score on its sensor wins; among
 # equals, and where nothing was measured, the first.
 SPECIALISTS: tuple[Specialist, ...] = (
-    _rule("mndwi", "water flooded_area", rules.MNDWI, rules.DARK, iou=0.637),
-    _rule("awei", "water flooded_area", rules.AWEI, rules.DARK, iou=0.644),
+    _rule("mndwi", "water flooded_area", rules.MNDWI, rules.DARK, iou=0.635),
+    _rule("awei", "water flooded_area", rules.AWEI, rules.DARK, iou=0.539),
     _rule("ndwi", "water flooded_area", rules.NDWI, rules.DARK, iou=0.586),
     _split("mndwi_split", "water flooded_area", rules.SPLIT_MNDWI, rules.DARK, rules.NO_SNOW_TEST),
     _split("ndwi_split", "water flooded_area", rules.SPLIT_NDWI, rules.DARK, rules.NO_SNOW_TEST),

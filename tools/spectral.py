@@ -14,8 +14,12 @@ Bands = Mapping[str, NDArray[np.float32]]
 # spyndex calls these parameters "constants" and gives each a default.
 _CONSTANTS = {name: float(item.default) for name, item in spyndex.constants.items() if item.default}
 
-# VNSIR of Demattê et al. 2020, doi:10.1038/s41598-020-61408-1, is not in spyndex.
-_OURS = {"VNSIR": "1.0-((2.0*R-G-B)+3.0*(S2-N))", "BU": "(S1-N)/(S1+N)-(N-R)/(N+R)"}
+# Not in spyndex; and its AWEInsh adds the last term, which Feyisa et al. 2014 subtract.
+_OURS = {
+    "AWEI": "4.0*(G-S1)-(0.25*N+2.75*S2)",
+    "VNSIR": "1.0-((2.0*R-G-B)+3.0*(S2-N))",
+    "BU": "(S1-N)/(S1+N)-(N-R)/(N+R)",
+}
 BAND_NAMES = frozenset(spyndex.bands) | {"VV", "VH", "HH", "HV"}
 
 

@@ -37,14 +37,14 @@ class Split:
     low_mean: float
     high_mean: float
     ashman_d: float
-    share_of_scene: float
+    source: str
 
     @property
     def text(self) -> str:
         """For people."""
         return (
-            f"threshold {self.threshold:.3g} between two groups around {self.low_mean:.3g} and "
-            f"{self.high_mean:.3g} (Otsu 1979, doi:10.1109/TSMC.1979.4310076)"
+            f"threshold between two groups around {self.low_mean:.3g} and {self.high_mean:.3g} "
+            f"({self.source})"
         )
 
 
@@ -55,13 +55,13 @@ class _Mixture:
     high: float
     ashman_d: float
     valley: float
+    crossing: float
 
-    @property
-    def separate(self) -> bool:
+    def separate(self, dip: bool) -> bool:
         return (
             self.ashman_d > MIN_ASHMAN_D
             and min(self.weight, 1 - self.weight) > MIN_WEIGHT
-            and self.valley < MAX_VALLEY
+            and (self.valley < MAX_VALLEY or not dip)
         )
 
 
@@ -80,18 +80,26 @@ def otsu(values: NDArray[np.float32]) -> float:
     return float(centres[best].mean() + half_bin)
 
 
-def split(image: NDArray[np.float32]) -> Split | None:
+def split(image: NDArray[np.float32], *, dip: bool = True) -> Split | None:
     """The threshold between two groups of values in an image (H, W), NaN where not observed.
 
     None where no part of the image, from all of it down to eighths of its sides, holds two
-    separate groups.
+    separate groups. With `dip` the histogram has to have a valley between them, and Otsu's
+    threshold is given. Without, a shoulder is enough (values in physical units that the caller
+    checks), and the threshold is where the two fitted groups are equally likely.
     """
     parts: list[NDArray[np.float32]] = []
-    _collect(image, 0, parts)
+    _collect(image, 0, parts, dip)
     if not parts:
         return None
     pooled = np.concatenate(parts)
-    threshold = otsu(pooled)
+    fitted = _mixture(pooled)
+    threshold = otsu(pooled) if dip else fitted.crossing
+    source = (
+        "Otsu 1979, doi:10.1109/TSMC.1979.4310076"
+        if dip
+        else "Kittler and Illingworth 1986, doi:10.1016/0031-3203(86)90030-0"
+    )
     low, high = pooled[pooled <= threshold], pooled[pooled > threshold]
     if not low.size or not high.size:
         return None
@@ -99,17 +107,19 @@ def split(image: NDArray[np.float32]) -> Split | None:
         threshold,
         float(low.mean()),
         float(high.mean()),
-        _mixture(pooled).ashman_d,
-        pooled.size / max(int(np.isfinite(image).sum()), 1),
+        fitted.ashman_d,
+        source,
     )
 
 
-def _collect(image: NDArray[np.float32], level: int, parts: list[NDArray[np.float32]]) -> None:
+def _collect(
+    image: NDArray[np.float32], level: int, parts: list[NDArray[np.float32]], dip: bool
+) -> None:
     """Gather the values of the largest parts that hold two groups."""
     values = image[np.isfinite(image)]
     if values.size < _FEWEST or values.min() == values.max():
         return
-    if _mixture(values).separate:
+    if _mixture(values).separate(dip):
         parts.append(values)
         return
     height, width = image.shape
@@ -117,7 +127,7 @@ def _collect(image: NDArray[np.float32], level: int, parts: list[NDArray[np.floa
         return
     for rows in (slice(None, height // 2), slice(height // 2, None)):
         for columns in (slice(None, width // 2), slice(width // 2, None)):
-            _collect(image[rows, columns], level + 1, parts)
+            _collect(image[rows, columns], level + 1, parts, dip)
 
 
 def _histogram(
@@ -141,11 +151,12 @@ def _mixture(values: NDArray[np.float32]) -> _Mixture:
     total = counts.sum()
     floor = ((centres[-1] - centres[0]) / _BINS) ** 2
     weight = low = high = low_spread = high_spread = 0.0
+    odds = centres
     for _ in range(_ROUNDS):
         mass = counts * in_low
         other = counts - mass
         if not 0 < mass.sum() < total:
-            return _Mixture(0.0, 0.0, 0.0, 0.0, 1.0)
+            return _Mixture(0.0, 0.0, 0.0, 0.0, 1.0, threshold)
         before = (low, high)
         weight = mass.sum() / total
         low, high = (mass @ centres) / mass.sum(), (other @ centres) / other.sum()
@@ -160,7 +171,10 @@ def _mixture(values: NDArray[np.float32]) -> _Mixture:
         if max(abs(low - before[0]), abs(high - before[1])) < 1e-4 * (centres[-1] - centres[0]):
             break
     ashman_d = float(math.sqrt(2) * abs(high - low) / math.sqrt(low_spread + high_spread))
-    return _Mixture(weight, low, high, ashman_d, _valley(counts, centres, low, high))
+    between = (centres > low) & (centres < high)
+    even = np.abs(np.where(between, odds, np.inf))
+    crossing = float(centres[int(np.argmin(even))])
+    return _Mixture(weight, low, high, ashman_d, _valley(counts, centres, low, high), crossing)
 
 
 def _valley(
