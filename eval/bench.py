@@ -33,13 +33,20 @@ class Cost:
     peak_mib: float
 
 
-def _cost(work: Callable[[], None]) -> Cost:
+def _cost(work: Callable[[], object]) -> Cost:
     began = time.perf_counter()
     work()
     seconds = time.perf_counter() - began
     # Linux counts kibibytes, macOS bytes.
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return Cost(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+
+
+def write_scene(scene_path: Path, size: int) -> Cost:
+    """Write the scene that the others work on."""
+    from terralogue.datasets.synthetic import make_large_scene
+
+    return _cost(lambda: make_large_scene(scene_path, size=size, bands=BANDS))
 
 
 def read_only(scene_path: Path) -> Cost:
@@ -76,8 +83,11 @@ def water_mask(scene_path: Path, workspace: Path) -> Cost:
     return _cost(work)
 
 
-def _alone(work: Callable[..., Cost], *arguments: Path) -> Cost:
-    """Run in a fresh process, so that its peak memory is its own."""
+def _alone(work: Callable[..., Cost], *arguments: Path | int) -> Cost:
+    """Run in a fresh process, so that its peak memory is its own.
+
+    A forked process starts with its parent's peak on Linux, so the parent does no work itself.
+    """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(work, *arguments).result()
@@ -85,8 +95,6 @@ def _alone(work: Callable[..., Cost], *arguments: Path) -> Cost:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, print and write `bench.json`."""
-    from terralogue.datasets.synthetic import make_large_scene
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("out/bench"))
     parser.add_argument("--size", type=int, default=10980, help="rows and columns of the scene")
@@ -94,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     scene = options.out / f"large_{options.size}.tif"
     if not scene.exists():
-        make_large_scene(scene, size=options.size, bands=BANDS)
+        _alone(write_scene, scene, options.size)
     floor = _alone(read_only, scene)
     mask = _alone(water_mask, scene, options.out / "workspace")
     raw_mib = options.size**2 * BANDS * 2 / 2**20
