@@ -31,8 +31,10 @@ Bools = NDArray[np.bool_]
 
 # Pixels around a source window, so that interpolation at its border sees its neighbours.
 _MARGIN = 3
-# Scenes without CRS are warped in pixel coordinates; the warper only wants both to be the same.
+# Scenes without CRS are warped in pixel coordinates: the warper wants any CRS, the same for both,
+# and takes the identity for a missing transform.
 _PLAIN = CRS.from_epsg(3857)
+_AWAY = Affine.translation(1, 1)
 
 
 def common_frame(first: Scene, second: Scene) -> Frame:
@@ -93,7 +95,7 @@ class OnGrid:
         def fetch(part: Window, shape: tuple[int, int]) -> Floats:
             return self.scene.read(bands, part, shape).data
 
-        return self._warp(fetch, len(bands), window, Resampling.bilinear)
+        return self.warp(fetch, len(bands), window)
 
     def read_mask(self, mask: Callable[[Window], Bools], window: Window) -> Bools:
         """A mask of the scene's own pixels, on a window of the grid: bool (H, W).
@@ -107,22 +109,26 @@ class OnGrid:
             return mask(part)[None].astype(np.float32)
 
         # Any share of a hidden pixel hides.
-        touched: Bools = self._warp(fetch, 1, window, Resampling.bilinear)[0] > 0
+        touched: Bools = self.warp(fetch, 1, window)[0] > 0
         return touched
 
-    def _warp(
-        self,
-        fetch: Callable[[Window, tuple[int, int]], Floats],
-        count: int,
-        window: Window,
-        resampling: Resampling,
+    def warp(
+        self, fetch: Callable[[Window, tuple[int, int]], Floats], count: int, window: Window
     ) -> Floats:
+        """Anything that lies on the scene's pixels, on a window of the grid: (count, H, W).
+
+        Args:
+            fetch: Gives (count, h, w) of a window of the scene, NaN where not observed; h and w
+                are those asked for, or those of the window where it cannot be decimated.
+            count: How many layers `fetch` gives.
+            window: Of the grid.
+        """
         height, width = int(window.height), int(window.width)
         found = np.full((count, height, width), np.nan, np.float32)
         rows, columns = self.shift
         moved = Affine.translation(window.col_off - columns, window.row_off - rows)
-        target = self.frame.transform @ moved
-        part, ratio = self._source(window)
+        target = self._transform(self.frame) @ moved
+        part, ratio = self.source(window)
         if part is None:
             return found
         if not any(self.shift) and (direct := self._direct(window)) is not None:
@@ -141,11 +147,11 @@ class OnGrid:
             src_transform=self._transform(self.scene) @ place,
             src_crs=self._crs(self.scene),
             src_nodata=np.nan,
-            dst_transform=target if ground_crs(self.frame) else moved,
+            dst_transform=target,
             dst_crs=self._crs(self.frame),
             dst_nodata=np.nan,
             init_dest_nodata=True,
-            resampling=resampling,
+            resampling=Resampling.bilinear,
         )
         return found
 
@@ -168,7 +174,7 @@ class OnGrid:
             return None
         return Window(left, top, right - left, bottom - top)
 
-    def _source(self, window: Window) -> tuple[Window | None, float]:
+    def source(self, window: Window) -> tuple[Window | None, float]:
         """The part of the scene under a window, and how many of its pixels a grid pixel spans."""
         rows, columns = self.shift
         ring = _border(window) - (columns, rows)
@@ -193,7 +199,7 @@ class OnGrid:
         return _PLAIN if ground_crs(self.frame) is None else grid.crs
 
     def _transform(self, grid: Grid) -> Affine:
-        return Affine.identity() if ground_crs(self.frame) is None else grid.transform
+        return _AWAY if ground_crs(self.frame) is None else grid.transform
 
 
 def _border(window: Window, points: int = 21) -> NDArray[np.float64]:

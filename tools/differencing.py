@@ -1,0 +1,252 @@
+"""Where two dates differ: any change by its magnitude, or gain and loss of a target.
+
+Both methods look at a sample of the scene first (`fit`), then decide pixel by pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+from scipy import ndimage
+
+from terralogue.tools.pairs import Pair
+from terralogue.tools.spectral import bands_of, evaluate, named
+
+Floats = NDArray[np.float32]
+Codes = NDArray[np.uint8]
+Bools = NDArray[np.bool_]
+
+NONE, GAIN, LOSS, UNSEEN = 0, 1, 2, 255
+
+# 1.4826 times the median absolute deviation is the standard deviation of a normal distribution.
+_MAD = 1.4826
+# Robust standard deviations, root mean square over the bands. Chosen on seven of the fourteen
+# OSCD training cities and reported on the other seven: `python -m terralogue.eval.change_baseline`.
+ANY_CHANGE = 4.0
+# Robust standard deviations of the pixels whose class did not change.
+TARGET_CHANGE = 1.0
+# Neighbours averaged before comparing: single pixels are noise and misregistration.
+_SIGMA = 1.0
+
+
+class Difference(Protocol):
+    """A way to compare two dates."""
+
+    @property
+    def halo(self) -> int:
+        """Pixels around a window whose results its neighbours change."""
+
+    @property
+    def method(self) -> str:
+        """Formula with threshold and source, after `fit`."""
+
+    def sample(self, window: Window) -> Floats:
+        """What `fit` needs of a window: (features, pixels)."""
+
+    def fit(self, samples: Floats) -> None:
+        """Learn what is normal from all samples: (features, pixels)."""
+
+    def codes(self, window: Window) -> Codes:
+        """NONE, GAIN (for any change: changed), LOSS or UNSEEN: uint8 (H, W)."""
+
+
+@dataclass
+class AnyChange:
+    """Change of any kind: how unusual the difference of the bands is for this pair.
+
+    Each band of the later date is brought to the median and spread of the earlier one (relative
+    radiometric normalisation, robust: most pixels did not change), both are smoothed over their
+    nearest neighbours, and the differences are divided by their own robust spread. The root mean
+    square over the bands is change vector analysis on standardised differences (Malila 1980;
+    Bovolo and Bruzzone 2007, doi:10.1109/TGRS.2006.885408).
+    """
+
+    pair: Pair
+    bands: Sequence[str]
+    threshold: float = ANY_CHANGE
+    _gain: Floats = field(init=False, repr=False)
+    _offset: Floats = field(init=False, repr=False)
+    _spread: Floats = field(init=False, repr=False)
+
+    @property
+    def halo(self) -> int:
+        """Pixels of surroundings that smoothing needs."""
+        return int(np.ceil(4 * _SIGMA))
+
+    @property
+    def method(self) -> str:
+        """Formula with threshold and source."""
+        return (
+            f"change vector analysis on {len(self.bands)} band(s) ({', '.join(self.bands)}), "
+            "brought to one another by median and spread, smoothed by a pixel; changed where the "
+            f"difference is above {self.threshold:g} robust standard deviations (root mean square "
+            "over the bands; Bovolo and Bruzzone 2007, doi:10.1109/TGRS.2006.885408)"
+        )
+
+    def sample(self, window: Window) -> Floats:
+        """Both dates, one above the other; see `Difference`."""
+        before, after, seen = self._read(window)
+        return np.concatenate([before[:, seen], after[:, seen]])
+
+    def fit(self, samples: Floats) -> None:
+        """Learn gain, offset and spread of each band; see `Difference`."""
+        count = len(self.bands)
+        before, after = samples[:count], samples[count:]
+        middle, spread = _robust(before)
+        middle_after, spread_after = _robust(after)
+        self._gain = np.where(spread_after > 0, spread / np.maximum(spread_after, 1e-12), 1.0)
+        self._offset = middle - self._gain * middle_after
+        difference = after * self._gain[:, None] + self._offset[:, None] - before
+        self._offset = self._offset - _robust(difference)[0]
+        # Numbers that do not vary at all on most pixels have no spread to compare with.
+        step = 1e-3 * np.maximum(np.abs(middle), spread)
+        self._spread = np.maximum(_robust(difference)[1], np.maximum(step, 1e-9))
+
+    def magnitude(self, window: Window) -> Floats:
+        """Robust standard deviations of a window: float32 (H, W), NaN where not observed."""
+        before, after, seen = self._read(window)
+        change = after * self._gain[:, None, None] + self._offset[:, None, None] - before
+        change /= self._spread[:, None, None]
+        size: Floats = np.sqrt(np.mean(np.square(change), axis=0))
+        return np.where(seen, size, np.float32(np.nan)).astype(np.float32)
+
+    def codes(self, window: Window) -> Codes:
+        """Changed or not; see `Difference`."""
+        size = self.magnitude(window)
+        found = np.where(size > self.threshold, GAIN, NONE).astype(np.uint8)
+        found[np.isnan(size)] = UNSEEN
+        return found
+
+    def _read(self, window: Window) -> tuple[Floats, Floats, Bools]:
+        before = self.pair.before.read(self.bands, window)
+        after = self.pair.after.read(self.bands, window)
+        seen = np.isfinite(before).all(axis=0) & np.isfinite(after).all(axis=0)
+        seen &= ~self.pair.hidden(window)
+        return _smooth(before, seen), _smooth(after, seen), seen
+
+
+@dataclass
+class TargetChange:
+    """Gain and loss of a target: its class changed, and its index by more than noise.
+
+    Attributes:
+        pair: The scenes.
+        index: Index (or band) that tells the target from the rest; empty where there is none.
+        sign: 1 where the target has high values, -1 where it has low ones.
+        states: Gives the target of either date on a window of the frame: 0, 1, 255 (H, W).
+        minimum: Least difference of the index, where one is published.
+        source: Of the minimum.
+        smooth: Standard deviation in pixels of the smoothing of a speckled band.
+    """
+
+    pair: Pair
+    index: str
+    sign: int
+    states: Callable[[Window], tuple[Codes, Codes]] | None = None
+    minimum: float = 0.0
+    source: str = ""
+    smooth: float = 0.0
+    _middle: float = field(default=0.0, init=False)
+    _noise: float = field(default=0.0, init=False)
+
+    @property
+    def halo(self) -> int:
+        """Pixels of surroundings that smoothing needs."""
+        return int(np.ceil(4 * self.smooth))
+
+    @property
+    def threshold(self) -> float:
+        """Least difference of the index that counts, from the normal one."""
+        return max(self.minimum, TARGET_CHANGE * self._noise)
+
+    @property
+    def method(self) -> str:
+        """Formula with threshold and source."""
+        sides = "its class differs between the dates" if self.states else ""
+        if not self.index:
+            return sides
+        sides += " and " if sides else ""
+        published = f", at least {self.minimum:g} ({self.source})" if self.minimum else ""
+        return (
+            f"{sides}{self.index} differs by more than {self.threshold:.3g} from the median "
+            f"difference {self._middle:.3g} of unchanged pixels "
+            f"({TARGET_CHANGE:g} x 1.4826 x their median absolute deviation{published})"
+        )
+
+    def sample(self, window: Window) -> Floats:
+        """The difference of pixels whose class is the same; see `Difference`."""
+        difference, before, after = self._look(window)
+        stable = np.isfinite(difference) & (before == after)
+        values: Floats = difference[stable]
+        return values[None]
+
+    def fit(self, samples: Floats) -> None:
+        """Learn what difference is normal; see `Difference`."""
+        if not self.index:
+            return
+        middle, noise = _robust(samples)
+        self._middle, self._noise = float(middle[0]), float(noise[0])
+        if abs(self._middle) > self.minimum > 0:
+            # More than half of the pixels changed: what is normal cannot be told from them.
+            self._middle = self._noise = 0.0
+
+    def codes(self, window: Window) -> Codes:
+        """Gain and loss; see `Difference`."""
+        difference, before, after = self._look(window)
+        beyond = self.sign * (difference - self._middle)
+        gain, loss = beyond > self.threshold, beyond < -self.threshold
+        if not self.index:
+            gain, loss = np.ones_like(gain), np.ones_like(loss)
+        if self.states is not None:
+            gain &= (after == 1) & (before == 0)
+            loss &= (before == 1) & (after == 0)
+        found = np.zeros(difference.shape, np.uint8)
+        found[gain], found[loss] = GAIN, LOSS
+        found[np.isnan(difference)] = UNSEEN
+        return found
+
+    def _look(self, window: Window) -> tuple[Floats, Codes, Codes]:
+        difference = np.zeros((int(window.height), int(window.width)), np.float32)
+        if self.index:
+            bands = bands_of(self.index)
+            first = evaluate(self.index, named(bands, self.pair.before.read(bands, window)))
+            second = evaluate(self.index, named(bands, self.pair.after.read(bands, window)))
+            difference = second - first
+        difference[self.pair.hidden(window)] = np.nan
+        if self.smooth:
+            difference = _smooth(difference[None], np.isfinite(difference), self.smooth)[0]
+        same = np.zeros(difference.shape, np.uint8)
+        before, after = (same, same) if self.states is None else self.states(window)
+        difference[(before == UNSEEN) | (after == UNSEEN)] = np.nan
+        return difference, before, after
+
+
+class Robust(NamedTuple):
+    """Median and robust standard deviation of each feature."""
+
+    middle: Floats
+    spread: Floats
+
+
+def _robust(values: Floats) -> Robust:
+    """Of (features, pixels)."""
+    if not values.shape[1]:
+        return Robust(np.zeros(len(values), np.float32), np.zeros(len(values), np.float32))
+    middle = np.median(values, axis=1)
+    spread = _MAD * np.median(np.abs(values - middle[:, None]), axis=1)
+    return Robust(middle.astype(np.float32), spread.astype(np.float32))
+
+
+def _smooth(data: Floats, seen: Bools, sigma: float = _SIGMA) -> Floats:
+    """Gaussian mean of the observed neighbours of each pixel: (bands, H, W)."""
+    weight = ndimage.gaussian_filter(seen.astype(np.float32), sigma)
+    filled = np.where(seen, data, np.float32(0))
+    total = ndimage.gaussian_filter(filled, (0, sigma, sigma))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        smooth = total / weight
+    return np.where(seen, smooth, np.float32(np.nan)).astype(np.float32)
