@@ -11,8 +11,9 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
@@ -51,7 +52,7 @@ RegionArgument = Annotated[
         }
     ),
     Field(
-        description="Where to look: [west, south, east, north] in degrees, or GeoJSON with "
+        description="[west, south, east, north] in degrees, or GeoJSON with "
         "polygons; in pixels (x right, y down) where the scene has no CRS"
     ),
 ]
@@ -146,16 +147,24 @@ class Interface:
         return ""
 
 
-def interface(name: str, function: Callable[..., BaseModel]) -> Interface:
+def interface(
+    name: str, function: Callable[..., BaseModel], texts: Mapping[str, str] = MappingProxyType({})
+) -> Interface:
     """Read the interface of a tool from its signature and docstring.
+
+    Args:
+        name: as clients call it.
+        function: the tool.
+        texts: argument → description, where the docstring's will not do.
 
     Raises:
         TypeError: the function does not say what it returns.
     """
     hints = typing.get_type_hints(function, include_extras=True)
-    summary, texts = _docstring(function)
+    summary, documented = _docstring(function)
+    said = {**documented, **texts}
     arguments = tuple(
-        _argument(parameter, hints[name], texts.get(name))
+        _argument(parameter, hints[name], said.get(name))
         for name, parameter in inspect.signature(function).parameters.items()
         if hints.get(name) is not Run
     )
@@ -181,10 +190,12 @@ def _argument(parameter: inspect.Parameter, hint: Any, text: str | None) -> Argu
             wire, read = Annotated[list[wire], Field(min_length=1)], _each(read)
         if inner is not bare:
             wire, read = wire | None, _unless_none(read)
-    if text:
-        wire = Annotated[wire, Field(description=text)]
-    elif kind in _WIRE:
-        wire = Annotated[wire, *_WIRE[kind][0].__metadata__]
+    # What it is for comes from the docstring, how to say it from the table above.
+    texts = [text[0].upper() + text[1:]] if text else []
+    if kind in _WIRE:
+        texts.append(_WIRE[kind][0].__metadata__[-1].description)
+    if texts:
+        wire = Annotated[wire, Field(description=". ".join(texts))]
     changed = parameter.replace(annotation=wire, kind=inspect.Parameter.KEYWORD_ONLY)
     return Argument(changed, read, kind is Scene or hint == SceneId)
 

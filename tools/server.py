@@ -9,9 +9,11 @@ A new tool is a plain function in its own file and one line in `TOOLS`.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import inspect
 import json
 import logging
+import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor
@@ -42,10 +44,16 @@ from mcp.types import (
 from pydantic import AnyUrl, ValidationError
 
 from terralogue.datasets.errors import EOError, InputError, WorkspaceError
-from terralogue.tools.arguments import Interface, interface
+from terralogue.tools import describe
+from terralogue.tools.arguments import Interface, SceneId, interface
+from terralogue.tools.indices import compute_index
 from terralogue.tools.run import Run, default_executor
-from terralogue.tools.schemas import ToolResult
+from terralogue.tools.schemas import SceneDescription, ToolResult
+from terralogue.tools.segment import segment
+from terralogue.tools.specialists import TITLES
 from terralogue.tools.store import Store, default_workspace
+from terralogue.tools.wording import in_words
+from terralogue.tools.zonal import zonal_statistics
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +61,35 @@ ToolFunction = Callable[..., ToolResult]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
-TOOLS: dict[str, ToolFunction] = {}
+def describe_scene(
+    scene: SceneId, *, run: Run, sensor: str | None = None, time: str | None = None
+) -> SceneDescription:
+    """Say what a scene is: sensor, bands, resolution, CRS, extent, time, and checks of the input.
+
+    Args:
+        scene: Scene id, or the path of a file relative to the workspace.
+        run: Has the workspace, where a correction is kept.
+        sensor: Only to correct the recognition or to answer its question; it is kept.
+        time: Time of acquisition, ISO 8601, where the file has none or a wrong one; it is kept.
+
+    Raises:
+        InputError: the scene cannot be of this sensor, or the time cannot be read.
+    """
+    if sensor is not None:
+        run.store.set_sensor(scene, sensor)
+    if time is not None:
+        run.store.set_time(scene, time)
+    return describe.describe_scene(run.store.open(scene), run=run)
+
+
+TOOLS: dict[str, ToolFunction] = {
+    "describe_scene": describe_scene,
+    "segment": segment,
+    "compute_index": compute_index,
+    "zonal_statistics": zonal_statistics,
+}
+# What a client has to know of an argument beyond the docstring of the tool.
+TEXTS = {"target": f"What to look for: {', '.join(TITLES)}"}
 
 CALLS_AT_ONCE = 4
 LARGEST_RESOURCE = 64 * 2**20
@@ -93,7 +129,7 @@ class _Server(MCPServer):
         log_level: LogLevel,
     ) -> None:
         self._store = store
-        self._interfaces = {name: interface(name, tool) for name, tool in tools.items()}
+        self._interfaces = {name: interface(name, tool, TEXTS) for name, tool in tools.items()}
         limiter = anyio.CapacityLimiter(CALLS_AT_ONCE)
         # Where the process has no logging yet, the library would set up one with boxes and colours.
         logging.basicConfig(level=log_level, format="%(levelname)s %(name)s: %(message)s")
@@ -228,7 +264,7 @@ def _success(result: ToolResult) -> CallToolResult:
         )
         for artefact in result.artefacts
     ]
-    text = TextContent(text=summary(result))
+    text = TextContent(text=in_words(result))
     return CallToolResult(content=[text, *links], structured_content=structured)
 
 
@@ -240,30 +276,6 @@ def _failure(error: EOError) -> CallToolResult:
         is_error=True,
         _meta={ERROR_META: error.details()},
     )
-
-
-def summary(result: ToolResult) -> str:
-    """A result in a few lines of plain text, every figure included, for a model to read."""
-    lines = [f"{result.title} ({result.method})"]
-    if result.why:
-        lines.append(f"Why this method: {result.why}")
-    for item in result.measurements:
-        lines.append(f"- {item.label or item.name}: {item.value:.6g} {item.unit}")
-    rest = result.model_dump(mode="json", exclude=set(ToolResult.model_fields), exclude_none=True)
-    for name, value in rest.items():
-        many = isinstance(value, list) and value and isinstance(value[0], dict)
-        lines.append(f"{name}:" if many else f"{name}: {_plain(value)}")
-        lines.extend(f"- {_plain(entry)}" for entry in (value if many else ()))
-    lines.extend(f"Warning: {warning}" for warning in result.warnings)
-    if result.confidence is not None:
-        lines.append(f"Confidence: {result.confidence:.2f}")
-    return "\n".join(lines)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(part)}" for key, part in value.items() if part is not None)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _add_resources(server: MCPServer, store: Store) -> None:
@@ -278,6 +290,22 @@ def _add_resources(server: MCPServer, store: Store) -> None:
                 for scene in store.scenes()
             ]
         )
+
+    @server.resource("scene://{scene_id}", mime_type="application/json")
+    def scene(scene_id: str) -> str:
+        """What a scene is: sensor, bands, extent, time, input checks."""
+        try:
+            record = store.find(scene_id)
+        except WorkspaceError as error:
+            raise ResourceNotFoundError(str(error)) from error
+        try:
+            with Run(store, (record.id,)) as run:
+                description = describe_scene(record.id, run=run)
+                # Who reads a resource expects no new files.
+                run.take_back()
+        except EOError as error:
+            raise ResourceError(str(error)) from error
+        return description.model_copy(update={"artefacts": []}).model_dump_json()
 
     @server.resource("artefact://{artefact_id}", mime_type="application/octet-stream")
     def artefact(artefact_id: str) -> str | bytes:
@@ -320,12 +348,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         for path in args.scenes:
             print(f"{store.add_scene(path)}\t{path}", file=sys.stderr)
         security = _security(args.host, args.allow_host)
+        if args.transport == "http":
+            _check_free(args.host, args.port)
     except EOError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    with contextlib.suppress(KeyboardInterrupt):
+        _serve(store, args, security)
+    return 0
+
+
+def _serve(
+    store: Store, args: argparse.Namespace, security: TransportSecuritySettings | None
+) -> None:
     if args.transport == "stdio":
         build_server(store).run("stdio")
-        return 0
+        return
     if security is not None:
         print(
             "warning: there is no authentication; whoever reaches this port can measure on "
@@ -335,7 +373,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     # At INFO the line with the address appears, and one per request.
     server = build_server(store, log_level="INFO")
     server.run("streamable-http", host=args.host, port=args.port, transport_security=security)
-    return 0
+
+
+def _check_free(host: str, port: int) -> None:
+    """Find out before the web server does, which would leave with a code of its own.
+
+    Raises:
+        InputError: nothing can listen there.
+    """
+    if not 0 <= port < 2**16:
+        raise InputError(f"There is no port {port}; --port takes 0 to {2**16 - 1}.")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise InputError(
+            f"Cannot listen on {host} port {port} ({error.strerror}); choose another "
+            "--port or --host."
+        ) from error
 
 
 def _security(host: str, names: Sequence[str]) -> TransportSecuritySettings | None:

@@ -39,10 +39,8 @@ from terralogue.tools.schemas import (
     Exported,
     IndexResult,
     Measurement,
-    SeriesPoint,
-    TimeSeries,
 )
-from terralogue.tools.server import build_server, summary
+from terralogue.tools.server import build_server
 from terralogue.tools.store import Store
 
 TILES = 500
@@ -164,7 +162,9 @@ def test_the_schemas_come_from_the_signature_and_the_docstring(store: Store) -> 
             assert tool.description == "Take the mean of one band.\n\nIt says nothing more."
             properties = tool.input_schema["properties"]
             assert list(properties) == ["scene", "band", "region", "reference", "unit"]
-            assert properties["scene"]["description"] == "The scene to look at"
+            assert properties["scene"]["description"] == (
+                "The scene to look at. Scene id, or the path of a file relative to the workspace"
+            )
             assert properties["unit"]["enum"] == ["ha", "km2", "acre", "m2"]
             assert "[west, south, east, north]" in properties["region"]["description"]
             assert "relative to the workspace" in properties["reference"]["description"]
@@ -248,11 +248,11 @@ def test_every_error_is_raised_again_on_the_side_of_the_client(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({}, "mean needs the argument 'scene' (The scene to look at)."),
+        ({"scene": "a"}, "mean needs the argument 'band' (Name of a band)."),
         ({"band": "R", "units": "km2"}, "mean has no argument 'units'; it takes scene, band, "
                                         "region, reference, unit."),
-        ({"scene": 3, "band": "R"}, "The argument 'scene' of mean cannot be used: it should be a "
-                                    "valid string (The scene to look at)."),
+        ({"scene": "a", "band": 3}, "The argument 'band' of mean cannot be used: it should be a "
+                                    "valid string (Name of a band)."),
         ({"scene": "a", "band": "R", "unit": "mile"}, "The argument 'unit' of mean cannot be used: "
                                                       "it should be 'ha', 'km2', 'acre' or 'm2'."),
         ({"scene": "SCENE", "band": "R", "region": [1, 2]},
@@ -395,22 +395,3 @@ def test_a_file_too_large_to_send_is_named_instead(
             assert raster["path"] in str(caught.value)
 
     run(work)
-
-
-def test_the_words_of_a_result_hold_every_figure() -> None:
-    point = SeriesPoint(scene="a", time="2024-07-01", value=0.5, observed_share=99.5)
-    result = TimeSeries(
-        tool="time_series", scenes=["a"], title="NDVI over time", method="spyndex", why="Asked for",
-        quantity="NDVI", points=[point], confidence=0.875, warnings=["One date is cloudy."],
-        measurements=[Measurement(name="slope", value=-1.25e-7, unit="per year", method="m")],
-    )  # fmt: skip
-    assert summary(result).splitlines() == [
-        "NDVI over time (spyndex)",
-        "Why this method: Asked for",
-        "- slope: -1.25e-07 per year",
-        "quantity: NDVI",
-        "points:",
-        "- scene a, time 2024-07-01, value 0.5, observed_share 99.5",
-        "Warning: One date is cloudy.",
-        "Confidence: 0.88",
-    ]

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -109,6 +110,18 @@ def test_a_missing_scene_is_one_sentence_and_exit_code_2(
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err == f"error: {tmp_path / 'nowhere.tif'} does not exist; check the path.\n"
+
+
+def test_a_port_in_use_is_one_sentence_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["--transport", "http", "--port", port, "--workspace", str(tmp_path)]) == 2
+    assert f"Cannot listen on 127.0.0.1 port {port} (Address already in use" in (
+        capsys.readouterr().err
+    )
+    assert main(["--transport", "http", "--port", "99999", "--workspace", str(tmp_path)]) == 2
 
 
 def test_the_workspace_is_in_the_home_that_was_named(
