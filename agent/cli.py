@@ -1,0 +1,172 @@
+"""The command line. Every subcommand imports what it needs when it is called.
+
+terralogue ask scene.tif -q "How much of this is under water?"
+terralogue --help
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from terralogue.datasets.errors import EOError, InputError
+
+INTERRUPTED = 130
+CRASHED = 1
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one sentence what is wrong with the arguments."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        0 answered, 2 bad input or usage, 3 a question has to be answered first, 4 refused,
+        130 interrupted, 1 a mistake in this program.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [each for each in arguments if each != "--debug"]
+    try:
+        if arguments[:1] == ["serve-tools"]:
+            return _serve_tools(arguments[1:])
+        return _run(_parser().parse_args(arguments))
+    except EOError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone; nothing is left to say to anybody.
+        sys.stderr.close()
+        return CRASHED
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        print(
+            f"error: something went wrong that should not have ({type(error).__name__}: {error}); "
+            "with --debug the same command shows where.",
+            file=sys.stderr,
+        )
+        return CRASHED
+
+
+def _run(args: argparse.Namespace) -> int:
+    command: Callable[[argparse.Namespace], int] = args.run
+    return command(args)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="terralogue",
+        description="Talk with Earth-observation scenes: measured answers, with a map, a method "
+        "and files.",
+        epilog="With --debug, any command shows a traceback where it fails.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_ask(commands.add_parser("ask", help="ask a question about scenes"))
+    _add_chat(commands.add_parser("chat", help="open the chat in the browser"))
+    # Its arguments are the tool server's own; it stands here for the list of commands.
+    commands.add_parser("serve-tools", help="serve the measuring tools over MCP", add_help=False)
+    doctor = commands.add_parser("doctor", help="what is installed, which models, which device")
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.set_defaults(run=_doctor)
+    _add_models(commands.add_parser("models", help="models that can be had, and getting one"))
+    return parser
+
+
+def _add_ask(ask: argparse.ArgumentParser) -> None:
+    ask.description = (
+        "Ask a question about scenes; exit code 0 answered, 2 bad input, 3 a question "
+    )
+    ask.description += "back (answer it with --thread ID -q ANSWER), 4 refused."
+    add = ask.add_argument
+    add("scenes", nargs="*", metavar="SCENE", help="file or folder, one scene each")
+    add("-q", "--question", metavar="TEXT", help="the question, or the answer to one; without it "
+        "a thread goes on with what was cut short")  # fmt: skip
+    add("--json", action="store_true", help="print one JSON object")
+    add("--out", metavar="DIR", help="put the files and answer.json here")
+    add("--thread", metavar="ID", help="go on with this conversation")
+    add("--point", metavar="X,Y", help="column and row of the first scene's preview")
+    add("--region", metavar="FILE|W,S,E,N", help="GeoJSON file or bounding box, kept for the "
+        "questions after; 'all' ends it")  # fmt: skip
+    add("--sensor", metavar="KEY", action="append", help="sensor of the scenes: once for all, or "
+        "once for each")  # fmt: skip
+    add("--date", metavar="YYYY-MM-DD", action="append", help="when a scene was taken: once for "
+        "each")  # fmt: skip
+    add("--vlm", metavar="SPEC", help="image-reading model")
+    add("--planner", metavar="SPEC", default="embedded", help="embedded (default), or "
+        "openai:<base url>#<model>")  # fmt: skip
+    add("--dry-run", action="store_true", help="stop after the plan")
+    add("--batch", metavar="FILE.jsonl", help="plan many questions; needs --dry-run")
+    ask.set_defaults(run=_ask)
+
+
+def _add_chat(chat: argparse.ArgumentParser) -> None:
+    add = chat.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on")
+    add("--port", type=int, default=7860, help="0 lets the system choose")
+    add("--auth", metavar="USER:PASSWORD", help="ask for these before letting anyone in")
+    chat.set_defaults(run=_chat)
+
+
+def _add_models(models: argparse.ArgumentParser) -> None:
+    actions = models.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="what can be had, its size and licence")
+    listing.add_argument("--json", action="store_true", help="print one JSON object per line")
+    listing.set_defaults(run=_models_list)
+    get = actions.add_parser("get", help="fetch a model; the only command that downloads")
+    get.add_argument("spec", metavar="SPEC", help="name from `models list`")
+    get.set_defaults(run=_models_get)
+
+
+def _ask(args: argparse.Namespace) -> int:
+    from terralogue.agent import cli_ask
+
+    return cli_ask.run(args)
+
+
+def _chat(args: argparse.Namespace) -> int:
+    from terralogue import app
+
+    options = ["--host", args.host, "--port", str(args.port)]
+    return int(app.main([*options, *(["--auth", args.auth] if args.auth else [])]) or 0)
+
+
+def _serve_tools(arguments: list[str]) -> int:
+    from terralogue.tools import server
+
+    return server.main(arguments)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from terralogue.agent import doctor
+
+    return doctor.run(as_json=args.json)
+
+
+def _models_list(args: argparse.Namespace) -> int:
+    from terralogue.agent import models
+
+    return models.print_list(as_json=args.json)
+
+
+def _models_get(args: argparse.Namespace) -> int:
+    from terralogue.agent import models
+
+    return models.get(args.spec)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""Puts the answer together: text and figures come from results alone, never from memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from terralogue.agent.answer import Answer, AnswerArtefact, AnswerMeasurement
+from terralogue.agent.figures import check_figures
+from terralogue.agent.plan import Plan, Route, SceneFacts
+from terralogue.agent.state import State
+from terralogue.agent.wording import describe
+from terralogue.datasets.errors import ClarifyError, EOError, RefusalError, from_details
+
+NO_READER = (
+    "No image-reading model is installed here, so nothing can be said about what the picture "
+    "shows beyond what can be measured."
+)
+
+
+def ending_of(state: State) -> EOError | None:
+    """The error that ended the turn early, or None."""
+    stop = state.get("stop")
+    return None if stop is None else from_details(stop["message"], stop)
+
+
+def compose_answer(state: State, facts: Sequence[SceneFacts] = ()) -> Answer:
+    """The answer to a turn that ran to its end, or to a question or refusal.
+
+    Args:
+        state: with plan, results and what stopped it.
+        facts: of the scenes, for their names.
+
+    Raises:
+        UnsupportedFigureError: the text holds a number that no result holds.
+    """
+    plan = Plan.model_validate(state["plan"])
+    results = state["results"]
+    stop = ending_of(state)
+    reading = state.get("reading") or {}
+    text, route = _text(state, plan, facts, stop)
+    check_figures(text, [results, state["plan"], state["stop"], reading, _plain(facts)])
+    paths = {a["id"]: a["path"] for result in results for a in result["artefacts"]}
+    return Answer(
+        thread=state["thread"],
+        question=state["asked"],
+        interpretation=plan.interpretation,
+        route=route,
+        plan=plan.calls,
+        answer=text,
+        confidence=_confidence(results, reading),
+        measurements=tuple(
+            AnswerMeasurement.model_validate({**m, "artefact": paths.get(m["artefact"])})
+            for result in results
+            for m in result["measurements"]
+        ),
+        artefacts=tuple(
+            AnswerArtefact.model_validate(a) for result in results for a in result["artefacts"]
+        ),
+        warnings=tuple(_warnings(state, plan)),
+        options=stop.options if isinstance(stop, ClarifyError) else (),
+        missing_slot=stop.slot if isinstance(stop, ClarifyError) else None,
+        reason=stop.reason if isinstance(stop, RefusalError) else None,
+        timings=state["timings"],
+    )
+
+
+def planned(state: State, plan: Plan) -> Answer:
+    """The answer of a dry run: what would be done."""
+    return Answer(
+        thread=state["thread"],
+        question=state["asked"],
+        interpretation=plan.interpretation,
+        route=plan.route,
+        plan=plan.calls,
+        answer=plan.question or plan.message or f"Planned only: {plan.interpretation}.",
+        confidence=plan.confidence,
+        warnings=tuple(_warnings(state, plan)),
+        options=plan.options,
+        missing_slot=plan.missing_slot,
+        reason=plan.reason,
+        timings=state["timings"],
+    )
+
+
+def _text(
+    state: State, plan: Plan, facts: Sequence[SceneFacts], stop: EOError | None
+) -> tuple[str, Route]:
+    names = {scene.id: scene.name or scene.id for scene in facts}
+    parts = []
+    for call, result in zip(plan.calls, state["results"], strict=False):
+        confined = call.arguments.get("region") is not None
+        where = ", ".join(names.get(scene, scene) for scene in result["scenes"])
+        said = describe(result, confined=confined)
+        parts.append(f"{where}: {said}" if len(plan.calls) > 1 and where else said)
+    if stop is not None:
+        route: Route = "clarify" if isinstance(stop, ClarifyError) else "refuse"
+        return "\n\n".join([*parts, str(stop)]), route
+    if plan.route == "answer":
+        reading = state.get("reading") or {}
+        return str(reading.get("text") or _offer(reading, names)), "answer"
+    parts += [f"How: {how}" for how in dict.fromkeys(map(_how, state["results"]))]
+    if warnings := _warnings(state, plan):
+        parts.append("\n".join(["Mind:", *(f"- {warning}" for warning in warnings)]))
+    return "\n\n".join(parts), "tools"
+
+
+def _offer(reading: dict[str, Any], names: dict[str, str]) -> str:
+    """What can be measured where nothing can be read off the picture."""
+    offers = [
+        f"{names.get(scene, scene)}: {', '.join(targets)}."
+        for scene, targets in reading.get("measurable", {}).items()
+        if targets
+    ]
+    if not offers:
+        return f"{NO_READER} Ask for an area, an index or a change instead."
+    return "\n".join(
+        [NO_READER, "What can be measured instead:", *(f"- {line}" for line in offers)]
+    )
+
+
+def _how(result: dict[str, Any]) -> str:
+    method, why = result["method"].rstrip("."), result["why"].rstrip(".")
+    return f"{method}. Why this method: {why}." if why else f"{method}."
+
+
+def _warnings(state: State, plan: Plan) -> list[str]:
+    found: Iterable[str] = (
+        *plan.warnings,
+        *state["notes"],
+        *(warning for result in state["results"] for warning in result["warnings"]),
+    )
+    return list(dict.fromkeys(found))
+
+
+def _confidence(results: Sequence[dict[str, Any]], reading: dict[str, Any]) -> float | None:
+    """Of the only thing that the answer rests on; several have no common one."""
+    if results:
+        value = results[0]["confidence"] if len(results) == 1 else None
+    else:
+        value = reading.get("confidence")
+    return None if value is None else float(value)
+
+
+def _plain(facts: Sequence[SceneFacts]) -> list[dict[str, Any]]:
+    return [scene.model_dump(mode="json") for scene in facts]

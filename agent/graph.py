@@ -1,0 +1,220 @@
+"""The conversation as a graph, with the four routes of a plan.
+
+    understand ─┬─ act (one tool call a step) ──┬─ compose ─┬─ end
+                ├─ answer (look at the image) ──┤           └─ clarify (waits) ── understand
+                └─ a question or a refusal ─────┘
+
+Every step is saved, so a turn that was cut short goes on at the step it had reached. Knows no MCP
+and no files: what it does outside itself, it does through a `World`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Command, StreamWriter, interrupt
+
+from terralogue.agent.answer import Event, ToolFinished, ToolProgress, ToolStarted, Understood
+from terralogue.agent.compat import check
+from terralogue.agent.compose import compose_answer, ending_of
+from terralogue.agent.plan import Inputs, Plan, Turn
+from terralogue.agent.reply import replied
+from terralogue.agent.state import Message, State, Update
+from terralogue.agent.world import World
+from terralogue.datasets.errors import ClarifyError, EOError, InputError, RefusalError
+
+MOST_CALLS: Final = 12
+MOST_STEPS: Final = MOST_CALLS + 8
+REMEMBERED: Final = 20
+"""Messages that a planner sees; the conversation itself keeps them all."""
+
+# What "that" means in "export that": data, never a preview.
+_DATA: Final = ("mask", "change", "index", "polygons", "geopackage", "table")
+
+Graph = CompiledStateGraph[State, None, State, State]
+
+
+def build_graph(world: World, checkpointer: BaseCheckpointSaver[str]) -> Graph:
+    """The graph, over one world and one memory."""
+    steps = _Steps(world)
+    graph: StateGraph[State, None, State, State] = StateGraph(State)
+    graph.add_node("understand", steps.understand)
+    graph.add_node("act", steps.act)
+    graph.add_node("answer", steps.answer)
+    graph.add_node("compose", steps.compose)
+    graph.add_node("clarify", steps.clarify)
+    graph.add_edge(START, "understand")
+    graph.add_edge("answer", "compose")
+    graph.add_edge("clarify", "understand")
+    return graph.compile(checkpointer=checkpointer, name="terralogue")
+
+
+async def make_plan(world: World, state: State) -> tuple[Plan, str]:
+    """The plan for a turn, checked, and the wording that it was made for.
+
+    Raises:
+        EOError: a scene can no longer be read, or the planner cannot be reached.
+    """
+    return await asyncio.to_thread(_plan, world, state)
+
+
+def _plan(world: World, state: State) -> tuple[Plan, str]:
+    point = state.get("point")
+    earlier = state.get("messages", [])[: state["before"]][-REMEMBERED:]
+    inputs = Inputs(
+        scenes=world.facts(state.get("scenes", [])),
+        point=(point[0], point[1]) if point else None,
+        region=state.get("region"),
+        history=tuple(Turn(**message) for message in earlier),
+        last_artefact=state.get("last_artefact"),
+    )
+    plans = []
+    for wording in state["wordings"]:
+        plan = check(world.planner.plan(wording, inputs), inputs, world.tools)
+        if plan.route != "clarify":
+            return _bounded(plan), wording
+        plans.append(plan)
+    return plans[0], state["wordings"][0]
+
+
+def _bounded(plan: Plan) -> Plan:
+    if len(plan.calls) <= MOST_CALLS:
+        return plan
+    raise InputError(
+        f"This would take {len(plan.calls)} steps and {MOST_CALLS} is the most at once; "
+        "ask for less at a time."
+    )
+
+
+def _stop_of(plan: Plan) -> dict[str, Any] | None:
+    """A plan's own question or refusal, in the form of an error that a tool may raise."""
+    if plan.route == "clarify":
+        question = plan.question or "What is meant?"
+        slot = plan.missing_slot or "intent"
+        return _stop(ClarifyError(question, slot=slot, options=plan.options))
+    if plan.route == "refuse":
+        message = plan.message or "This cannot be done here."
+        return _stop(RefusalError(message, reason=plan.reason or "out_of_scope"))
+    return None
+
+
+def _stop(error: EOError) -> dict[str, Any]:
+    return {"message": str(error), **error.details()}
+
+
+@dataclass
+class _Steps:
+    """The nodes."""
+
+    world: World
+
+    async def understand(
+        self, state: State, writer: StreamWriter
+    ) -> Command[Literal["act", "answer", "compose"]]:
+        """Make the plan."""
+        start = time.perf_counter()
+        try:
+            plan, wording = await make_plan(self.world, state)
+        except EOError as error:
+            return Command(goto="compose", update={"stop": _stop(error)})
+        writer(_sent(Understood(
+            route=plan.route, interpretation=plan.interpretation, plan=plan.calls
+        )))  # fmt: skip
+        update: Update = {
+            "plan": plan.model_dump(mode="json"),
+            "results": [],
+            "stop": _stop_of(plan),
+            "wordings": [wording],
+            "timings": _timed(state, "understand", start),
+        }
+        if wording != state["wordings"][0]:
+            # The reply was no part of the question that waited, but a question of its own.
+            update["asked"] = wording
+        if plan.route == "tools":
+            return Command(goto="act", update=update)
+        return Command(goto="answer" if plan.route == "answer" else "compose", update=update)
+
+    async def act(self, state: State, writer: StreamWriter) -> Command[Literal["act", "compose"]]:
+        """Call the next tool of the plan."""
+        start = time.perf_counter()
+        calls = Plan.model_validate(state["plan"]).calls
+        results = state["results"]
+        call = calls[len(results)]
+        step = call.tool if len(calls) == 1 else f"{len(results) + 1} {call.tool}"
+        writer(_sent(ToolStarted(tool=call.tool, arguments=call.arguments)))
+
+        def told(done: float, total: float | None, message: str) -> None:
+            event = ToolProgress(tool=call.tool, done=done, total=total, message=message)
+            writer(_sent(event))
+
+        try:
+            result = await self.world.call(call.tool, call.arguments, told)
+        except EOError as error:
+            writer(_sent(ToolFinished(tool=call.tool, ok=False, summary=str(error))))
+            update: Update = {"stop": _stop(error), "timings": _timed(state, step, start)}
+            return Command(goto="compose", update=update)
+        writer(_sent(ToolFinished(tool=call.tool, ok=True, summary=str(result["title"]))))
+        update = {
+            "results": [*results, result],
+            "last_artefact": _newest(result) or state.get("last_artefact"),
+            "timings": _timed(state, step, start),
+        }
+        done = len(results) + 1 == len(calls)
+        return Command(goto="compose" if done else "act", update=update)
+
+    async def answer(self, state: State) -> Update:
+        """Let the image-reading model look; without one, find out what could be measured."""
+        start = time.perf_counter()
+        scenes = state.get("scenes", [])
+        if self.world.reader is None:
+            reading: Update = {"measurable": await self.world.measurable(scenes)}
+        else:
+            text, confidence = await self.world.reader.answer(state["wordings"][0], scenes)
+            reading = {"text": text, "confidence": confidence}
+        return {"reading": reading, "timings": _timed(state, "answer", start)}
+
+    async def compose(self, state: State) -> Command[Literal["clarify", "__end__"]]:
+        """Put the answer together, from results alone."""
+        start = time.perf_counter()
+        stop = ending_of(state)
+        if isinstance(stop, InputError):
+            said = Message(role="assistant", content=str(stop))
+            return Command(goto=END, update={"messages": [said]})
+        facts = await asyncio.to_thread(self.world.facts, state.get("scenes", []))
+        answer = compose_answer(state, facts)
+        answer = answer.model_copy(update={"timings": _timed(state, "compose", start)})
+        update: Update = {
+            "answer": answer.model_dump(mode="json"),
+            "messages": [Message(role="assistant", content=answer.answer)],
+        }
+        return Command(goto="clarify" if answer.route == "clarify" else END, update=update)
+
+    async def clarify(self, state: State) -> Update:
+        """Wait for the reply, and put it where it belongs."""
+        stop = state["stop"]
+        assert stop is not None
+        given = interrupt({"question": stop["message"], "options": stop["options"]})
+        return await asyncio.to_thread(replied, self.world, state, given)
+
+
+def _timed(state: State, step: str, start: float) -> dict[str, float]:
+    return {**state["timings"], step: round(time.perf_counter() - start, 3)}
+
+
+def _newest(result: Mapping[str, Any]) -> str | None:
+    for kind in _DATA:
+        for artefact in result["artefacts"]:
+            if artefact["kind"] == kind:
+                return str(artefact["id"])
+    return None
+
+
+def _sent(event: Event) -> dict[str, Any]:
+    return event.model_dump(mode="json")
