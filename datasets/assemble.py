@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from terralogue.datasets.grids import choose_grid, grid_of
 from terralogue.datasets.layouts import Collected, collect
 from terralogue.datasets.quality import KINDS, Quality
 from terralogue.datasets.reading import Source
-from terralogue.datasets.recognise import Recognition, recognise
+from terralogue.datasets.recognise import Finding, Recognition, recognise
 from terralogue.datasets.scaling import Scaling
 from terralogue.datasets.sensors import SENSORS
 
@@ -64,6 +64,8 @@ def assemble(
     collected = collect(source)
     evidence = gather(collected, _sample(collected), _finest_gsd(collected))
     finding = recognise(evidence, sensor)
+    if len(collected.paths) > 1 and finding.recognition.sensor is not None:
+        collected, evidence, finding = _in_sensor_order(collected, evidence, finding)
     files = [item.file for item in collected.layers]
     main = choose_grid(files, finding.bands)
     grid = grid_of(main)
@@ -99,6 +101,28 @@ def assemble(
         quality=quality,
         quality_source=quality_source,
         palette=main.palette,
+    )
+
+
+def _in_sensor_order(
+    collected: Collected, evidence: Evidence, finding: Finding
+) -> tuple[Collected, Evidence, Finding]:
+    """Bands from several files in the sensor's order, not the alphabet's (B1, B10, B11, B2)."""
+    known = SENSORS[finding.recognition.sensor or ""].bands
+    places = {band.name: place for place, band in enumerate(known)}
+    order = sorted(
+        range(len(finding.bands)), key=lambda i: places.get(finding.bands[i].name, len(places))
+    )
+    layers = tuple(collected.layers[i] for i in order)
+    return (
+        replace(collected, layers=layers),
+        replace(
+            evidence,
+            layers=layers,
+            labels=tuple(evidence.labels[i] for i in order),
+            stats=tuple(evidence.stats[i] for i in order),
+        ),
+        replace(finding, bands=tuple(finding.bands[i] for i in order)),
     )
 
 

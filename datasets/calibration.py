@@ -22,6 +22,8 @@ MAX_REFLECTANCE = 1.6
 # ESA, Sentinel-2 processing baseline 04.00 (25 January 2022): 1000 is added to the stored numbers.
 _BASELINE_OFFSET = -1000.0
 _BASELINE_DATE = datetime(2022, 1, 25, tzinfo=UTC)
+# Where 1000 was added, hardly a pixel is below that: reflectance would be negative.
+_NOT_RAISED = 900.0
 _BASELINE_NAME = re.compile(r"_N(\d{2})(\d{2})_")
 # Band ids in ESA's metadata.
 _S2_IDS = (
@@ -177,7 +179,8 @@ def _baseline(e: Evidence, time: datetime | None) -> tuple[float, str | None]:
         return (_BASELINE_OFFSET if float(baseline) >= 4.0 else 0.0), None
     except ValueError:
         pass
-    if time is not None and time >= _BASELINE_DATE:
+    lowest = min((s.low for s in e.stats if not math.isnan(s.low)), default=0.0)
+    if time is not None and time >= _BASELINE_DATE and lowest >= _NOT_RAISED:
         return 0.0, (
             "taken after 25 January 2022 and the processing baseline is not stated: if 1000 was "
             "added to the "

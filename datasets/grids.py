@@ -11,6 +11,7 @@ from rasterio.warp import transform_bounds
 from terralogue.datasets.bands import Band
 from terralogue.datasets.errors import SceneError
 from terralogue.datasets.files import Grid, RasterFile
+from terralogue.datasets.geometry import ground_pixel_size
 
 # Less in common than this is another place, or another product.
 _MIN_COMMON = 0.5
@@ -42,12 +43,11 @@ def _decides(band: Band) -> bool:
 
 
 def _fineness(file: RasterFile) -> float:
-    """Pixels get smaller as there are more of them over the same ground."""
-    return (
-        abs(file.transform.determinant)
-        if file.crs is not None
-        else -float(file.width * file.height)
-    )
+    """Metres per pixel, to the millimetre; without coordinates more pixels are finer."""
+    if file.crs is None:
+        return -float(file.width * file.height)
+    size = ground_pixel_size(file.crs, file.transform, file.width, file.height)
+    return round(size, 3) if size is not None else float("inf")
 
 
 def _check_common(best: RasterFile, file: RasterFile) -> None:
