@@ -37,6 +37,7 @@ _DPI = 100
 _WIDTH = 1000  # pixels of the picture
 _TALLEST = 1400
 _LARGEST = 4096
+PICTURE = 1400  # pixels of the longer side of a mask that is worth drawing
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def draw_overlay(
         path: where the picture goes.
         scene: the background.
         window: the part of the scene that the mask covers.
-        mask: uint8 (H, W) of the window.
+        mask: uint8 (H, W) of the window, or smaller.
         entries: the values to show, in the order of the legend.
         title: in bold above the legend.
         note: small print below it.

@@ -130,6 +130,21 @@ class Placed:
         )
         return mask
 
+    def thinned(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """The mask of `window` at a smaller shape (H, W)."""
+        if self.outline is None:
+            return np.ones(shape, dtype=np.bool_)
+        window = self.window
+        scale = Affine.scale(window.width / shape[1], window.height / shape[0])
+        mask: NDArray[np.bool_] = geometry_mask(
+            [self.outline],
+            out_shape=shape,
+            transform=Affine.translation(window.col_off, window.row_off) @ scale,
+            invert=True,
+            all_touched=self.all_touched,
+        )
+        return mask
+
 
 def place(region: Region | None, scene: Grid) -> Placed:
     """Bring a region onto the pixels of a scene; None is the whole scene.

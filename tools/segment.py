@@ -15,10 +15,10 @@ from terralogue.datasets.scene import Scene
 from terralogue.tools.baselines import UNSEEN, YES, Model
 from terralogue.tools.clouds import CloudScreen, screen
 from terralogue.tools.common_grid import OnGrid, common_frame
-from terralogue.tools.export import GEOJSON, GEOTIFF, PNG, RasterWriter
+from terralogue.tools.export import GEOJSON, GEOTIFF, PNG, RasterWriter, thinned
 from terralogue.tools.grid import crop, whole
 from terralogue.tools.measure import Tally
-from terralogue.tools.overlay import Entry, colour_of, draw_overlay, rgba
+from terralogue.tools.overlay import PICTURE, Entry, colour_of, draw_overlay, rgba
 from terralogue.tools.region import Placed, Region, place
 from terralogue.tools.run import Run
 from terralogue.tools.schemas import AreaUnit, Artefact, Measurement, Segmentation
@@ -32,7 +32,6 @@ _HIDDEN = 254  # only in the picture: inside the region, but not observed
 
 class _Found(NamedTuple):
     mask: NDArray[np.uint8]
-    shown: NDArray[np.uint8]
     tally: Tally
     artefact: Artefact
 
@@ -99,9 +98,9 @@ def segment(
         picture.path,
         scene,
         placed.window,
-        found.shown,
+        _shown(found.mask, placed),
         _legend(target, title, measurements),
-        title=f"{title} in {scene.name}" + (f", {scene.time:%Y-%m-%d}" if scene.time else ""),
+        title=f"{title} in {scene.name}{_when(scene)}",
         note=f"{choice.specialist.name}: {model.method}",
     )
     return Segmentation(
@@ -120,6 +119,12 @@ def segment(
         threshold=model.threshold,
         polygons=len(outlines.polygons),
     )
+
+
+def _when(scene: Scene) -> str:
+    """The date, as far as it is known."""
+    form = {"year": "%Y", "month": "%Y-%m"}.get(scene.time_precision or "", "%Y-%m-%d")
+    return f", {scene.time.strftime(form)}" if scene.time else ""
 
 
 def _title(target: str, reference: Scene | None) -> str:
@@ -183,7 +188,6 @@ def _measure(
     frame = crop(scene, placed.window)
     shape = (frame.height, frame.width)
     mask = np.full(shape, UNSEEN, dtype=np.uint8)
-    shown = np.zeros(shape, dtype=np.uint8)
     tally = Tally(scene, ("region", "observed", "target"))
     title = TITLES[target]
     pending = run.artefact(
@@ -215,10 +219,19 @@ def _measure(
             )
             part = np.where(observed, hit, UNSEEN).astype(np.uint8)
             mask[local.toslices()] = part
-            shown[local.toslices()] = np.where(inside & ~observed, _HIDDEN, part * (part == YES))
             writer.write(part, local)
         tally.require_observed()
-    return _Found(mask, shown, tally, pending.commit())
+    return _Found(mask, tally, pending.commit())
+
+
+def _shown(mask: NDArray[np.uint8], placed: Placed) -> NDArray[np.uint8]:
+    """The mask at the size of the picture, with what was hidden inside the region."""
+    step = max(1.0, max(mask.shape) / PICTURE)
+    shape = (max(1, round(mask.shape[0] / step)), max(1, round(mask.shape[1] / step)))
+    small = thinned(mask, shape)
+    inside = placed.thinned(shape)
+    hidden = inside & (small == UNSEEN)
+    return np.where(hidden, _HIDDEN, np.where(small == YES, YES, 0)).astype(np.uint8)
 
 
 def _legend(target: str, title: str, measurements: list[Measurement]) -> list[Entry]:

@@ -35,7 +35,7 @@ _WATER_SCORE = "46 chips of Sentinel-2 and Landsat 8 with noisy labels (eval/wat
 # No threshold was published for these, so the scene gives it on reflectance as well.
 _FOR_BOTH = ("nbr_split", "vari_split")
 # Of several bands that would help, the one that most sensors have is named first.
-_COMMONEST = "NGRBS"
+_COMMONEST = ("N", "G", "R", "B", "S1", "S2", "VV", "VH", "HH", "HV")
 # Scores closer than this are taken for equal, and the order of the table decides: on the chips
 # that the water indices were measured on, labels are too noisy to tell more.
 _TIE = 0.02
@@ -281,10 +281,13 @@ def _refuse(
             "use a reflectance product of the scene.",
             reason="sensor",
         )
+    radar = {"VV", "VH", "HH", "HV"}
+    if not any(scene.has(band) for band in radar):
+        fitting = [row for row in fitting if not radar & set(row.bands)] or fitting
     lacks = {row.missing(scene, reference) for row in fitting}
     fewest = min(len(bands) for bands in lacks)
     ways = [bands for bands in lacks if len(bands) == fewest]
-    ways.sort(key=lambda bands: [_COMMONEST.find(band) for band in bands])
+    ways.sort(key=lambda bands: [_COMMONEST.index(band) for band in bands])
     text = ", or else ".join(" and ".join(map(_band_title, bands)) for bands in ways)
     able = [
         sensor.key

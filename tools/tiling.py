@@ -5,6 +5,7 @@ Point-wise work goes through `stream`; a model that needs context, through `blen
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, wait
@@ -17,6 +18,10 @@ from rasterio.windows import Window
 from scipy.signal.windows import tukey
 
 from terralogue.tools.run import Progress
+
+# GDAL keeps decoded blocks up to a twentieth of the machine's memory, which a large scene fills.
+# Megabytes; read by GDAL when it first caches a block.
+os.environ.setdefault("GDAL_CACHEMAX", "256")
 
 TILE = 1024
 IN_FLIGHT = 4

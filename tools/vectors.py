@@ -52,13 +52,13 @@ def outline(mask: NDArray[np.uint8], value: int = 1) -> Outlines:
     starts at MIN_PIXELS and is raised fourfold until there are no more than MAX_POLYGONS. Borders
     are simplified within half a pixel.
     """
-    binary = (mask == value).astype(np.uint8)
+    binary = (mask == value).view(np.uint8)
     least = MIN_PIXELS
     if binary.size < 64 * 64:
         least = 1
     while True:
         sieved = rasterio.features.sieve(binary, least) if least > 1 else binary
-        shapes = rasterio.features.shapes(sieved, mask=sieved.astype(bool), connectivity=4)
+        shapes = rasterio.features.shapes(sieved, mask=sieved.view(np.bool_), connectivity=4)
         found = [shapely.geometry.shape(shape) for shape, _ in islice(shapes, MAX_POLYGONS + 1)]
         if len(found) <= MAX_POLYGONS:
             return Outlines([part for each in found for part in _simple(each)], max(least, 4))
