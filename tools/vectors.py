@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -151,13 +152,16 @@ def write_geopackage(path: Path, geojson: Path, layer: str) -> None:
     for number, each in enumerate(geometries):
         parts = [part for part in shapely.get_parts(each) if isinstance(part, Polygon)]
         blobs[number] = shapely.to_wkb(MultiPolygon(parts))
-    pyogrio.raw.write(
-        path,
-        blobs,
-        columns,
-        names,
-        layer=layer,
-        driver="GPKG",
-        geometry_type="MultiPolygon",
-        crs=None if "coordinates_are" in collection else "EPSG:4326",
-    )
+    with warnings.catch_warnings():
+        # Outlines in pixel coordinates have no CRS on purpose.
+        warnings.filterwarnings("ignore", message="'crs' was not provided")
+        pyogrio.raw.write(
+            path,
+            blobs,
+            columns,
+            names,
+            layer=layer,
+            driver="GPKG",
+            geometry_type="MultiPolygon",
+            crs=None if "coordinates_are" in collection else "EPSG:4326",
+        )
