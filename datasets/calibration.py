@@ -132,7 +132,8 @@ def _times_10000(e: Evidence, marks: tuple[float, ...]) -> Calibration:
     highest = e.highest
     if not e.integer and highest <= MAX_REFLECTANCE:
         return _plain(e, "reflectance", True, marks)
-    if math.isnan(highest) or (highest > 2 and _physical(e, 1e-4, 0)):
+    # A float between the two scales is neither; integers can be only the one.
+    if math.isnan(highest) or ((e.integer or highest > 2) and _physical(e, 1e-4, 0)):
         scalings = tuple(
             Scaling(1e-4, 0.0, nodata=_marks(e, i, marks)) for i in range(len(e.layers))
         )

@@ -44,6 +44,8 @@ MAX_PICTURE_PIXELS = 400_000_000
 MAX_PACKING = 2_000
 # Below this a wrong declaration costs nothing.
 HARMLESS_BYTES = 64 * 2**20
+_LATITUDE = ("lat", "latitude", "y")
+_MOST_SOFT = 0.2
 # GDAL holds at least one whole block in memory.
 MAX_BLOCK_BYTES = 2**30
 
@@ -158,7 +160,7 @@ def describe_file(path: Path) -> tuple[RasterFile, ...]:
             f"{path.name} is not an image that can be read (GeoTIFF, PNG, JPEG, WebP, JPEG 2000, "
             "NetCDF or ENVI with its header); check the file"
         ) from error
-    with dataset:
+    with reading(path), dataset:
         names = list(dataset.subdatasets) if dataset.count == 0 else []
         if not names:
             return (_describe(dataset, path, str(path)),)
@@ -189,10 +191,9 @@ def _describe(dataset: DatasetReader, path: Path, name: str) -> RasterFile:
             f"{path.name} holds complex numbers (single-look SAR); give detected backscatter"
         )
     _refuse_bomb(dataset, path)
-    alpha = next(
-        (i for i, c in zip(dataset.indexes, dataset.colorinterp, strict=True) if c.name == "alpha"),
-        None,
-    )
+    alpha = _alpha(dataset)
+    # GDAL would take the falsely marked band for the mask of all others.
+    mistaken = alpha is None and any(color.name == "alpha" for color in dataset.colorinterp)
     layers = tuple(
         Layer(
             path,
@@ -205,7 +206,7 @@ def _describe(dataset: DatasetReader, path: Path, name: str) -> RasterFile:
             dataset.descriptions[i - 1] or None,
             dataset.units[i - 1],
             dataset.colorinterp[i - 1].name,
-            MaskFlags.all_valid not in dataset.mask_flag_enums[i - 1],
+            not mistaken and MaskFlags.all_valid not in dataset.mask_flag_enums[i - 1],
             dataset.tags(i),
         )
         for i in dataset.indexes
@@ -216,14 +217,20 @@ def _describe(dataset: DatasetReader, path: Path, name: str) -> RasterFile:
     tags = dict(dataset.tags())
     for namespace in ("ENVI", "IMAGERY", "IMAGE_STRUCTURE"):
         tags.update({f"{namespace}:{k}": v for k, v in dataset.tags(ns=namespace).items()})
-    georeferenced = dataset.crs is not None and dataset.transform != Affine.identity()
+    crs = dataset.crs
+    if crs is None and any(
+        tags.get(f"{axis}#units", "").startswith("degrees_n") for axis in _LATITUDE
+    ):
+        # By the CF conventions latitude and longitude need no other statement.
+        crs = CRS.from_epsg(4326)
+    georeferenced = crs is not None and dataset.transform != Affine.identity()
     return RasterFile(
         path,
         name,
         dataset.driver,
         dataset.width,
         dataset.height,
-        dataset.crs,
+        crs,
         dataset.transform,
         georeferenced,
         tags,
@@ -234,6 +241,26 @@ def _describe(dataset: DatasetReader, path: Path, name: str) -> RasterFile:
         name.rpartition(":")[2].strip('"') if name != str(path) else None,
         _palette(dataset),
     )
+
+
+def _alpha(dataset: DatasetReader) -> int | None:
+    """Transparency band; GDAL also marks near infrared so, if fourth of an 8-bit TIFF."""
+    colors = [color.name for color in dataset.colorinterp]
+    if "alpha" not in colors:
+        return None
+    index = colors.index("alpha") + 1
+    if dataset.driver != "GTiff":
+        return index
+    edge = 64
+    full = np.iinfo(dataset.dtypes[index - 1]).max if "int" in dataset.dtypes[index - 1] else 1
+    for x, y in ((0.5, 0.5), (0.1, 0.1), (0.9, 0.1), (0.1, 0.9), (0.9, 0.9)):
+        column, row = int(x * max(dataset.width - edge, 0)), int(y * max(dataset.height - edge, 0))
+        size = (min(edge, dataset.width), min(edge, dataset.height))
+        part = dataset.read(index, window=Window(column, row, *size))
+        # Soft edges of a true mask are few.
+        if np.mean((part != 0) & (part != full)) > _MOST_SOFT:
+            return None
+    return index
 
 
 def _palette(dataset: DatasetReader) -> dict[int, tuple[int, int, int]] | None:

@@ -17,6 +17,8 @@ _S2_NO_60M = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B1
 _S2_L2A = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
 _OLI_REFLECTIVE = ("B1", "B2", "B3", "B4", "B5", "B6", "B7")
 _TM_REFLECTIVE = ("B1", "B2", "B3", "B4", "B5", "B7")
+_SIX_HLS = ("B2", "B3", "B4", "B5", "B6", "B7")
+_SIX_S2 = ("B02", "B03", "B04", "B8A", "B11", "B12")
 _BGRN = ("B", "G", "R", "N")
 
 _HLS_L30 = tuple(b for b in tables.LANDSAT8 if b.name != "B8")
@@ -56,20 +58,23 @@ _ENTRIES = (
     ),
     Sensor(
         "landsat8", "Landsat 8 OLI/TIRS", tables.LANDSAT8, 30,
-        2.75e-5, -0.2, "reflectance", (_OLI_REFLECTIVE,), ("landsat", "landsat 8", "l8", "oli"),
+        2.75e-5, -0.2, "reflectance", (_OLI_REFLECTIVE, _SIX_HLS),
+        ("landsat", "landsat 8", "l8", "oli"),
         "USGS LSDS-1574",
     ),
     Sensor(
         "landsat9", "Landsat 9 OLI-2/TIRS-2", tables.LANDSAT8, 30,
-        2.75e-5, -0.2, "reflectance", (_OLI_REFLECTIVE,), ("landsat 9", "l9"), "USGS LSDS-2082",
+        2.75e-5, -0.2, "reflectance", (_OLI_REFLECTIVE, _SIX_HLS), ("landsat 9", "l9"),
+        "USGS LSDS-2082",
     ),
     Sensor(
         "hls_l30", "Harmonized Landsat Sentinel-2, Landsat part (L30)", _HLS_L30, 30,
-        1e-4, 0.0, "reflectance", (_OLI_REFLECTIVE,), ("hls", "hlsl30"), "NASA HLS User Guide v2",
+        1e-4, 0.0, "reflectance", (_OLI_REFLECTIVE, _SIX_HLS), ("hls", "hlsl30"),
+        "NASA HLS User Guide v2",
     ),
     Sensor(
         "hls_s30", "Harmonized Landsat Sentinel-2, Sentinel-2 part (S30)", tables.SENTINEL2, 30,
-        1e-4, 0.0, "reflectance", (_S2_NO_60M,), ("hlss30",), "NASA HLS User Guide v2",
+        1e-4, 0.0, "reflectance", (_S2_NO_60M, _SIX_S2), ("hlss30",), "NASA HLS User Guide v2",
     ),
     Sensor(
         "naip_rgbn", "NAIP aerial, red, green, blue, near infrared", tables.NAIP, 1.0,
