@@ -46,10 +46,13 @@ from pydantic import AnyUrl, ValidationError
 from terralogue.datasets.errors import EOError, InputError, WorkspaceError
 from terralogue.tools import describe
 from terralogue.tools.arguments import Interface, SceneId, interface
+from terralogue.tools.change import detect_change
+from terralogue.tools.exporting import export
 from terralogue.tools.indices import compute_index
 from terralogue.tools.run import Run, default_executor
 from terralogue.tools.schemas import SceneDescription, ToolResult
 from terralogue.tools.segment import segment
+from terralogue.tools.series import time_series
 from terralogue.tools.specialists import TITLES
 from terralogue.tools.store import Store, default_workspace
 from terralogue.tools.wording import in_words
@@ -87,9 +90,12 @@ TOOLS: dict[str, ToolFunction] = {
     "segment": segment,
     "compute_index": compute_index,
     "zonal_statistics": zonal_statistics,
+    "detect_change": detect_change,
+    "time_series": time_series,
+    "export": export,
 }
-# What a client has to know of an argument beyond the docstring of the tool.
-TEXTS = {"target": f"What to look for: {', '.join(TITLES)}"}
+# What a client has to know of an argument where the docstring only names a table.
+TEXTS = {"segment": {"target": f"What to look for: {', '.join(TITLES)}"}}
 
 CALLS_AT_ONCE = 4
 LARGEST_RESOURCE = 64 * 2**20
@@ -129,7 +135,9 @@ class _Server(MCPServer):
         log_level: LogLevel,
     ) -> None:
         self._store = store
-        self._interfaces = {name: interface(name, tool, TEXTS) for name, tool in tools.items()}
+        self._interfaces = {
+            name: interface(name, tool, TEXTS.get(name, {})) for name, tool in tools.items()
+        }
         limiter = anyio.CapacityLimiter(CALLS_AT_ONCE)
         # Where the process has no logging yet, the library would set up one with boxes and colours.
         logging.basicConfig(level=log_level, format="%(levelname)s %(name)s: %(message)s")

@@ -14,7 +14,7 @@ from mcp.types import TextResourceContents
 
 from terralogue.agent import mcp_tools
 from terralogue.datasets.errors import InputError
-from terralogue.datasets.synthetic import make_demo_scene
+from terralogue.datasets.synthetic import make_demo_pair, make_demo_scene
 from terralogue.tools.schemas import SceneDescription
 from terralogue.tools.server import TOOLS, build_server
 from terralogue.tools.store import Store
@@ -93,3 +93,39 @@ def test_a_scene_is_a_resource_that_leaves_no_files(store: Store, scene: str) ->
 
     using(store, work)
     assert list((store.root / "artefacts").iterdir()) == []
+
+
+def test_a_walk_through_every_tool(tmp_path: Path, store: Store) -> None:
+    """One real call of each; what they measure is tested beside each tool."""
+    before, after = (store.add_scene(path) for path in make_demo_pair(tmp_path, size=128))
+    (tmp_path / "later").mkdir()
+    pair = make_demo_pair(tmp_path / "later", size=128, dates=("2024-07-01", "2024-07-20"))
+    later = store.add_scene(pair[0])
+    called = set()
+
+    async def work(client: Client, call: Call) -> None:
+        async def checked(tool: str, **arguments: Any) -> dict[str, Any]:
+            told = await call(tool, **arguments)
+            called.add(tool)
+            assert told["tool"] == tool
+            for artefact in told["artefacts"]:
+                assert Path(artefact["path"]).stat().st_size > 0
+                read = (await client.read_resource(f"artefact://{artefact['id']}")).contents[0]
+                assert read.mime_type == artefact["media_type"]
+            return told
+
+        assert (await checked("describe_scene", scene=before))["sensor"] == "sentinel2_l2a"
+        water = await checked("segment", scene=before, target="water", unit="km2")
+        assert water["measurements"][0]["unit"] == "km2"
+        assert (await checked("compute_index", scene=before, index="ndvi"))["index"] == "NDVI"
+        box = (await call("describe_scene", scene=before))["bounds_wgs84"]
+        assert (await checked("zonal_statistics", scene=before, region=box))["pixels"] > 0
+        change = await checked("detect_change", before=before, after=after, target="water")
+        assert change["scenes"] == [before, after]
+        mask = next(part for part in water["artefacts"] if part["kind"] == "mask")
+        assert (await checked("export", artefact=mask["id"], format="geopackage"))["format"]
+        series = await checked("time_series", scenes=[after, later, before], quantity="NDVI")
+        assert [point["scene"] for point in series["points"]] == [before, after, later]
+
+    using(store, work)
+    assert called == set(TOOLS)
