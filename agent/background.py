@@ -12,7 +12,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, Final, Generic, TypeVar
 
@@ -33,6 +33,8 @@ class Background(Generic[S]):
             target=lambda: asyncio.run(self._main()), name="terralogue", daemon=True
         )
         self._thread.start()
+        # The service's own threads would keep the interpreter from ending where nobody closes it.
+        threading.Thread(target=self._close_at_exit, name="terralogue-exit", daemon=True).start()
         self.service: S = self._started.result()
 
     async def _main(self) -> None:
@@ -49,6 +51,10 @@ class Background(Generic[S]):
             if self._started.done():
                 raise
             self._started.set_exception(error)
+
+    def _close_at_exit(self) -> None:
+        threading.main_thread().join()
+        self.close()
 
     def close(self) -> None:
         """Cancel what still runs, close the service and end the thread."""
@@ -76,7 +82,7 @@ class Background(Generic[S]):
         finally:
             future.cancel()
 
-    async def stream(self, items: AsyncGenerator[T, None]) -> AsyncIterator[T]:
+    async def stream(self, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
         """Iterate on the loop, and hand every item to the caller's; leaving early cancels there."""
         here = asyncio.get_running_loop()
         queue: asyncio.Queue[Any] = asyncio.Queue()

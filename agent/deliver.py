@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -32,7 +31,8 @@ def deliver(answer: Answer, folder: Path) -> Answer:
             return _deliver(answer, folder, Path(temporary))
     except OSError as error:
         raise InputError(
-            f"The files cannot be put into {folder} ({error.strerror}); choose another --out folder."
+            f"The files cannot be put into {folder} ({error.strerror}); choose another folder "
+            "with --out."
         ) from error
 
 
@@ -55,5 +55,5 @@ def _deliver(answer: Answer, folder: Path, temporary: Path) -> Answer:
     told = answer.model_copy(update={"artefacts": tuple(moved), "measurements": measured})
     (temporary / ANSWER).write_text(told.model_dump_json(indent=2) + "\n", encoding="utf-8")
     for name in [*sorted(taken - {ANSWER}), ANSWER]:
-        os.replace(temporary / name, folder / name)
+        (temporary / name).replace(folder / name)
     return told

@@ -11,6 +11,8 @@ _NUMBER = re.compile(r"(?<![\w.])[-\u2212]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 # A quotation has words as well as digits; a bare number has to be a value.
 _QUOTABLE = re.compile(r"[^\W\d_].*\d|\d.*[^\W\d_]|\d{4}-\d\d", re.DOTALL)
 _SMALLEST = 1e-4
+# What is this close to a whole number is one, but for rounding errors.
+_WHOLE = 1e-5
 _UNITS = {"km2": "km²", "m2": "m²", "acre": "acres", "1": ""}
 
 
@@ -21,17 +23,17 @@ class UnsupportedFigureError(AssertionError):
 def number(value: float) -> str:
     """A value for reading, rounded to three or four figures: 2,583 and 312.4 and 12.1 and 0.0427.
 
-    What is not whole never reads as if it were: 99.97 stays 99.97, and 0.0004 is not 0.
+    What is not whole does not read as if it were: 99.97 stays 99.97, and 0.0004 is not 0.
     """
     size = abs(value)
-    if value == round(value) or size >= 1000:
+    if size >= 1000 or (size >= 1 and abs(value - round(value)) < _WHOLE) or not value:
         return f"{value:,.0f}"
     if size < _SMALLEST:
         return f"{value:.2e}"
     if size < 1:
         return f"{value:.{2 - math.floor(math.log10(size))}f}".rstrip("0")
     places = max(0, (3 if size >= 100 else 2) - math.floor(math.log10(size)))
-    while places < 6 and float(f"{value:.{places}f}") == round(value):
+    while places < 4 and float(f"{value:.{places}f}") == round(value):
         places += 1
     return f"{value:.{places}f}"
 

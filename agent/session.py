@@ -39,11 +39,11 @@ from terralogue.agent.graph import (
 )
 from terralogue.agent.home import make_home, threads_file, workspace
 from terralogue.agent.plan import SceneFacts, Turn
-from terralogue.agent.planner import DEFAULT, get_planner
+from terralogue.agent.planner import DEFAULT, Planner, get_planner
 from terralogue.agent.request import DateSource, RegionSource, Request, SceneSource, read_request
 from terralogue.agent.state import State, Update, new_turn
 from terralogue.agent.world import ImageReader, OnProgress
-from terralogue.datasets.errors import InputError
+from terralogue.datasets.errors import EOError, InputError
 from terralogue.tools.server import build_server
 from terralogue.tools.store import Store
 
@@ -54,12 +54,19 @@ UNFINISHED = "The question before this one was left unfinished: "
 class _World:
     """Scenes, tools and planner, as the graph sees them."""
 
-    def __init__(self, store: Store, client: Client, tools: frozenset[str], planner: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        client: Client,
+        tools: frozenset[str],
+        planner: Planner,
+        reader: ImageReader | None,
+    ) -> None:
         self.store = store
         self.client = client
         self.tools = tools
-        self.planner = get_planner(planner)
-        self.reader: ImageReader | None = None
+        self.planner = planner
+        self.reader = reader
 
     def facts(self, scenes: Sequence[str]) -> tuple[SceneFacts, ...]:
         return tuple(self._facts(scene) for scene in scenes)
@@ -86,7 +93,15 @@ class _World:
         self.store.set_time(scene, iso)
 
     async def measurable(self, scenes: Sequence[str]) -> dict[str, list[str]]:
-        return {}
+        return {scene: await self._measurable(scene) for scene in scenes}
+
+    async def _measurable(self, scene: str) -> list[str]:
+        try:
+            found = await self.call("describe_scene", {"scene": scene}, lambda *_: None)
+        except EOError:
+            # What the file lacks is said when somebody measures on it.
+            return []
+        return [target.replace("_", " ") for target in found.get("targets", [])]
 
     async def call(self, tool: str, arguments: Mapping[str, Any], told: OnProgress) -> Update:
         return await mcp_tools.call(self.client, tool, dict(arguments), told)
@@ -160,7 +175,7 @@ class ChatSession:
         thread: str | None = None,
         *,
         home: Path | None = None,
-        planner: str = DEFAULT,
+        planner: str | Planner = DEFAULT,
         vlm: str | ImageReader | None = None,
     ) -> None:
         """Choose; nothing is opened yet.
@@ -168,11 +183,11 @@ class ChatSession:
         Args:
             thread: id of a conversation to go on with; a new one if not given.
             home: see `terralogue.agent.home`.
-            planner: see `terralogue.agent.planner.get_planner`.
+            planner: a name for `terralogue.agent.planner.get_planner`, or a planner.
             vlm: an object that reads images; none can be loaded by name yet.
 
         Raises:
-            InputError: the model cannot be loaded, or the home folder cannot be written.
+            InputError: no such planner or model, or the home folder cannot be written.
         """
         if isinstance(vlm, str):
             raise InputError(
@@ -181,7 +196,7 @@ class ChatSession:
             )
         self.thread = thread or new_thread()
         self._home = make_home(home)
-        self._planner = planner
+        self._planner = get_planner(planner) if isinstance(planner, str) else planner
         self._reader = vlm
         self._background: Background[_Service] | None = None
 
@@ -223,8 +238,7 @@ class ChatSession:
             Client(build_server(store)) as client,
         ):
             tools = frozenset(tool.name for tool in await mcp_tools.list_tools(client))
-            world = _World(store, client, tools, self._planner)
-            world.reader = self._reader
+            world = _World(store, client, tools, self._planner, self._reader)
             yield _Service(world, build_graph(world, saver), saver)
 
     @contextmanager
@@ -249,7 +263,7 @@ class ChatSession:
         date: DateSource | None = None,
         dry_run: bool = False,
         thread: str | None = None,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Ask, and hear of every step; see `ask`. The last event is `Finished`.
 
         Closing the iterator, or cancelling the task that reads it, stops the running tool within

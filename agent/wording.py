@@ -8,6 +8,10 @@ from typing import Any, Final
 from terralogue.agent.figures import number, quantity
 
 Result = Mapping[str, Any]
+Figure = Mapping[str, Any]
+
+# Below this a Mann-Kendall p is commonly called significant.
+_SIGNIFICANT: Final = 0.05
 
 
 def describe(result: Result, *, confined: bool = False) -> str:
@@ -26,52 +30,88 @@ def _segment(result: Result, confined: bool) -> str:
         return _listed(result, confined)
     of = "what could be seen"
     if size["unit"] == "px":
-        text = f"{size['label']} covers {_said(share)} of {of} ({number(size['value'])} pixels)."
+        text = f"{size['label']} covers {_said(share)} of {of} ({_said(size)})."
     else:
         text = f"{size['label']} covers {_said(size)}, {_said(share)} of {of}."
     return f"{text} {_visibility(result, confined)}".rstrip()
 
 
-def _visibility(result: Result, confined: bool) -> str:
+def _change(result: Result, confined: bool) -> str:
+    gain, loss = (_first(result, f"{side}_area", f"{side}_pixels") for side in ("gain", "loss"))
+    net = _first(result, "net_area", "net_pixels")
+    changed, share = _first(result, "area", "pixels"), _first(result, "share")
+    if changed is None or share is None:
+        return _listed(result, confined)
+    if gain and loss and net:
+        text = f"{_said(gain)} gained, {_said(loss)} lost, net change {_said(net)}"
+    else:
+        text = f"{_said(changed)} changed, {_said(share)} of what could be seen"
+    return f"{result['title']}: {text}. {_visibility(result, confined, 'on both dates')}".rstrip()
+
+
+def _visibility(result: Result, confined: bool, when: str = "") -> str:
     """How much was seen, and how much was hidden."""
     seen, hidden = _first(result, "observed_share"), _first(result, "hidden_area", "hidden_pixels")
-    if seen is None or hidden is None:
+    if seen is None:
         return ""
-    whole = "region" if confined else "scene"
-    if hidden["value"] == 0:
-        return f"All of the {whole} could be seen."
-    unit = "pixels" if hidden["unit"] == "px" else hidden["unit"]
-    return (
-        f"{_said(seen)} of the {whole} could be seen; {quantity(hidden['value'], unit)} "
-        "was hidden by cloud or had no data."
+    whole = "the region" if confined else "the scene"
+    how = f"could be seen {when}".rstrip()
+    if seen["value"] >= 100:
+        return f"All of {whole} {how}."
+    text = f"{_said(seen)} of {whole} {how}"
+    return f"{text}; {_said(hidden)} was hidden by cloud or had no data." if hidden else f"{text}."
+
+
+def _index(result: Result, confined: bool) -> str:
+    mean, median, low, high, least, most = (
+        _first(result, name) for name in ("mean", "median", "p5", "p95", "minimum", "maximum")
     )
+    if not (mean and median and low and high and least and most):
+        return _listed(result, confined)
+    return (
+        f"{result['title']}: {_said(mean)} on average, median {_said(median)}. Most of it lies "
+        f"between {_said(low)} and {_said(high)}, all of it between {_said(least)} and "
+        f"{_said(most)}. {_visibility(result, confined)}"
+    ).rstrip()
+
+
+def _series(result: Result, confined: bool) -> str:
+    slope, p = _first(result, "slope"), _first(result, "p_value")
+    first, last = _first(result, "first"), _first(result, "last")
+    low, high = _first(result, "slope_low"), _first(result, "slope_high")
+    if not (slope and first and last):
+        return _listed(result, confined)
+    text = f"{result['title']}: from {_said(first)} to {_said(last)}, by {_said(slope)} on average"
+    if low and high:
+        text += f" (likely between {number(low['value'])} and {number(high['value'])})"
+    if p:
+        clear = p["value"] < _SIGNIFICANT
+        text += ". That is a trend" if clear else ". That is no clear trend"
+        text += f" (Mann-Kendall p = {number(p['value'])})"
+    return f"{text}."
 
 
 def _scene(result: Result, confined: bool) -> str:
-    parts = [
-        f"{number(result['width'])} by {number(result['height'])} pixels",
-        f"{len(result['bands'])} bands" if len(result["bands"]) > 1 else "one band",
-    ]
+    parts = [f"{number(result['width'])} by {number(result['height'])} pixels"]
+    bands = len(result["bands"])
+    parts.append("one band" if bands == 1 else f"{bands} bands")
     if result["gsd"] is not None:
         parts.append(f"{number(result['gsd'])} m per pixel")
     parts.append(result["crs"] or "no coordinate reference system")
     parts.append(f"taken {result['time']}" if result["time"] else "date unknown")
     if not result["calibrated"]:
         parts.append("uncalibrated digital numbers")
-    sensor = f"a {result['sensor_title']} scene" if result["sensor"] else "a scene"
-    text = f"{result['name']} is {sensor}: {', '.join(parts)}."
+    kind = result["sensor_title"] if result["sensor"] else "sensor not known"
+    lines = [f"{result['name']}: {kind}; {', '.join(parts)}."]
     if result["sensor_reason"]:
-        text += f" The sensor: {result['sensor_reason'].rstrip('.')}."
+        lines.append(f"How the sensor was recognised: {result['sensor_reason'].rstrip('.')}.")
+    lines += [f"- {m['label'] or m['name']}: {_said(m)}" for m in result["measurements"]]
     troubles = [check for check in result["checks"] if check["level"] != "PASS"]
-    lines = [f"- {check['level']}: {check['message']}" for check in troubles]
-    return "\n".join(
-        [text, *([_listed(result, confined)] if result["measurements"] else []), *lines]
-    )
+    return "\n".join([*lines, *(f"- {check['level']}: {check['message']}" for check in troubles)])
 
 
 def _exported(result: Result, confined: bool) -> str:
-    titles = ", ".join(artefact["title"] for artefact in result["artefacts"])
-    return f"Written as {result['format']}: {titles}."
+    return f"Exported: {result['title']}."
 
 
 def _listed(result: Result, confined: bool) -> str:
@@ -80,17 +120,21 @@ def _listed(result: Result, confined: bool) -> str:
     return "\n".join([f"{result['title']}:", *lines] if lines else [f"{result['title']}."])
 
 
-def _first(result: Result, *names: str) -> Mapping[str, Any] | None:
+def _first(result: Result, *names: str) -> Figure | None:
     return next((m for m in result["measurements"] if m["name"] in names), None)
 
 
-def _said(measurement: Mapping[str, Any]) -> str:
-    return quantity(measurement["value"], measurement["unit"])
+def _said(measurement: Figure) -> str:
+    unit = {"px": "pixels"}.get(measurement["unit"], measurement["unit"])
+    return quantity(measurement["value"], unit)
 
 
 # Tool → its sentence; a tool without one gets a list of its measurements.
 _SENTENCES: Final[dict[str, Callable[[Result, bool], str]]] = {
-    "segment": _segment,
     "describe_scene": _scene,
+    "segment": _segment,
+    "compute_index": _index,
+    "detect_change": _change,
+    "time_series": _series,
     "export": _exported,
 }
