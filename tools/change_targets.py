@@ -96,10 +96,13 @@ def _burn(pair: Pair) -> Prepared:
             "digital numbers; use a reflectance product.",
             reason="sensor",
         )
-    difference = TargetChange(pair, "NBR", -1, minimum=_DNBR, source=_DNBR_SOURCE)
+    difference = TargetChange(pair, "NBR", -1, minimum=_DNBR, source=_DNBR_SOURCE, avoid="MNDWI")
     why = "the difference of the normalised burn ratio is the published measure of burns"
-    said = "Loss of burned area is regrowth: the burn ratio rose by as much as it falls in a burn."
-    return Prepared(difference, why, [said])
+    said = [
+        "Loss of burned area is regrowth: the burn ratio rose by as much as it falls in a burn.",
+        "Harvest and ploughing lower the burn ratio like a fire; check the shapes in the picture.",
+    ]
+    return Prepared(difference, why, said)
 
 
 class _States(NamedTuple):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 from scipy import ndimage
 
+from terralogue.tools.common_grid import OnGrid
 from terralogue.tools.pairs import Pair
 from terralogue.tools.spectral import bands_of, evaluate, named
 
@@ -28,8 +29,10 @@ _MAD = 1.4826
 # Robust standard deviations, root mean square over the bands. Chosen on seven of the fourteen
 # OSCD training cities and reported on the other seven: `python -m terralogue.eval.change_baseline`.
 ANY_CHANGE = 4.0
-# Robust standard deviations of the pixels whose class did not change.
-TARGET_CHANGE = 1.0
+# Robust standard deviations of what is normal: where the class has to change as well, only pixels
+# at its border are kept from flickering; where the index alone decides, it has to stand out.
+BESIDES_CLASS = 1.0
+INDEX_ALONE = 3.0
 # Neighbours averaged before comparing: single pixels are noise and misregistration.
 _SIGMA = 1.0
 
@@ -142,6 +145,7 @@ class TargetChange:
         minimum: Least difference of the index, where one is published.
         source: Of the minimum.
         smooth: Standard deviation in pixels of the smoothing of a speckled band.
+        avoid: Index above zero on what cannot be the target, such as water after a fire.
     """
 
     pair: Pair
@@ -151,6 +155,7 @@ class TargetChange:
     minimum: float = 0.0
     source: str = ""
     smooth: float = 0.0
+    avoid: str = ""
     _middle: float = field(default=0.0, init=False)
     _noise: float = field(default=0.0, init=False)
 
@@ -162,7 +167,11 @@ class TargetChange:
     @property
     def threshold(self) -> float:
         """Least difference of the index that counts, from the normal one."""
-        return max(self.minimum, TARGET_CHANGE * self._noise)
+        return max(self.minimum, self._times * self._noise)
+
+    @property
+    def _times(self) -> float:
+        return BESIDES_CLASS if self.states else INDEX_ALONE
 
     @property
     def method(self) -> str:
@@ -175,7 +184,8 @@ class TargetChange:
         return (
             f"{sides}{self.index} differs by more than {self.threshold:.3g} from the median "
             f"difference {self._middle:.3g} of unchanged pixels "
-            f"({TARGET_CHANGE:g} x 1.4826 x their median absolute deviation{published})"
+            f"({self._times:g} x 1.4826 x their median absolute deviation{published})"
+            + (f"; not where {self.avoid} > 0" if self.avoid else "")
         )
 
     def sample(self, window: Window) -> Floats:
@@ -205,18 +215,23 @@ class TargetChange:
         if self.states is not None:
             gain &= (after == 1) & (before == 0)
             loss &= (before == 1) & (after == 0)
+        if self.avoid:
+            gain &= ~(self._index(self.avoid, self.pair.after, window) > 0)
+            loss &= ~(self._index(self.avoid, self.pair.before, window) > 0)
         found = np.zeros(difference.shape, np.uint8)
         found[gain], found[loss] = GAIN, LOSS
         found[np.isnan(difference)] = UNSEEN
         return found
 
+    def _index(self, name: str, side: OnGrid, window: Window) -> Floats:
+        bands = bands_of(name)
+        return evaluate(name, named(bands, side.read(bands, window)))
+
     def _look(self, window: Window) -> tuple[Floats, Codes, Codes]:
         difference = np.zeros((int(window.height), int(window.width)), np.float32)
         if self.index:
-            bands = bands_of(self.index)
-            first = evaluate(self.index, named(bands, self.pair.before.read(bands, window)))
-            second = evaluate(self.index, named(bands, self.pair.after.read(bands, window)))
-            difference = second - first
+            first = self._index(self.index, self.pair.before, window)
+            difference = self._index(self.index, self.pair.after, window) - first
         difference[self.pair.hidden(window)] = np.nan
         if self.smooth:
             difference = _smooth(difference[None], np.isfinite(difference), self.smooth)[0]

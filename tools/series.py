@@ -40,6 +40,7 @@ from terralogue.tools.view import View, look
 FEWEST = 3
 # Below this share seen, an area of a target is clearly too small.
 _MOSTLY_SEEN = 95.0
+_SIGNIFICANT = 0.05
 
 
 class _Value(NamedTuple):
@@ -94,9 +95,9 @@ def time_series(
         warnings += [*view.warnings, *found.warnings]
         values.append(found)
         run.progress(number + 1, len(ordered), f"Measured {time_text(scene)}")
-    warnings += _about(ordered, what, values)
     years = [decimal_year(_moment(scene)) for scene in ordered]
     trend = fit_trend(years, [each.value for each in values])
+    warnings += _about(ordered, what, values, trend)
     points = [
         SeriesPoint(
             scene=ids[number] if ids else scene.name,
@@ -247,7 +248,9 @@ def _require_seen(tally: Tally, scene: Scene) -> None:
         )
 
 
-def _about(scenes: Sequence[Scene], what: _Quantity, values: Sequence[_Value]) -> list[str]:
+def _about(
+    scenes: Sequence[Scene], what: _Quantity, values: Sequence[_Value], trend: Trend
+) -> list[str]:
     """What makes a series less comparable than it looks."""
     said = []
     sensors = {scene.sensor.title for scene in scenes if scene.sensor}
@@ -265,6 +268,9 @@ def _about(scenes: Sequence[Scene], what: _Quantity, values: Sequence[_Value]) -
     precise = all(scene.time_precision != "year" for scene in scenes)
     if precise and len(months) > 1 and not _one_season(sorted(months)):
         said.append("The dates are of different seasons: part of a trend may be the season's.")
+    if trend.p is None or trend.p > _SIGNIFICANT:
+        chance = "" if trend.p is None else f" (p = {trend.p:.2g})"
+        said.append(f"No trend can be told from chance on {len(values)} dates{chance}.")
     poorly = [value for value in values if value.seen < _MOSTLY_SEEN]
     if what.unit == "ha" and poorly:
         said.append(

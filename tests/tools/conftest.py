@@ -28,14 +28,14 @@ def make_scene(tmp_path: Path) -> MakeScene:
     """Write a GeoTIFF with described bands, and open it.
 
     Bands are Sentinel-2 names to reflectance arrays (H, W), NaN where not observed, stored as
-    uint16 times 10,000; any other sensor stores the numbers as they are.
+    uint16 times 10,000; any other sensor, or None, stores the numbers as they are.
     """
 
     def make(
         name: str,
         bands: Mapping[str, NDArray[np.float32]],
         *,
-        sensor: str = "sentinel2_l1c",
+        sensor: str | None = "sentinel2_l1c",
         crs: CRS | None = UTM,
         transform: Affine = TRANSFORM,
         time: str | None = None,
@@ -43,7 +43,7 @@ def make_scene(tmp_path: Path) -> MakeScene:
     ) -> Scene:
         path = tmp_path / f"{name}.tif"
         data = np.stack(list(bands.values()))
-        scaled = sensor.startswith(("sentinel2", "landsat")) and dtype is None
+        scaled = (sensor or "").startswith(("sentinel2", "landsat")) and dtype is None
         stored = np.nan_to_num(data * 1e4 if scaled else data)
         if scaled:
             stored = np.round(stored)
