@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -78,6 +78,15 @@ class Condition:
         return f"{self.low:g} < {self.index} < {self.high:g}"
 
 
+def _possible(
+    groups: tuple[tuple[Condition, ...], ...], scene: Scene
+) -> tuple[tuple[Condition, ...], ...]:
+    """Those exclusions that a scene has the bands for."""
+    return tuple(
+        group for group in groups if scene.has(*bands_of(*(condition.index for condition in group)))
+    )
+
+
 @dataclass(frozen=True)
 class Rule:
     """All conditions hold, and none of the exclusions does.
@@ -104,12 +113,7 @@ class Rule:
 
     def on(self, scene: Scene) -> Rule:
         """The rule with those exclusions that the scene has the bands for."""
-        kept = [
-            group
-            for group in self.exclude
-            if scene.has(*bands_of(*(condition.index for condition in group)))
-        ]
-        return Rule(self.conditions, tuple(kept), self.source)
+        return replace(self, exclude=_possible(self.exclude, scene))
 
     def holds(self, bands: Bands) -> Mask:
         """Where it is fulfilled: bool (H, W)."""
@@ -256,8 +260,17 @@ class SplitRule:
     @property
     def bands(self) -> tuple[str, ...]:
         """What it cannot do without."""
+        return bands_of(self.index)
+
+    @property
+    def all_bands(self) -> tuple[str, ...]:
+        """With those of the exclusions."""
         others = (condition.index for group in self.exclude for condition in group)
         return bands_of(self.index, *others)
+
+    def on(self, scene: Scene) -> SplitRule:
+        """The rule with those exclusions that the scene has the bands for."""
+        return replace(self, exclude=_possible(self.exclude, scene))
 
     def value(self, bands: Bands) -> NDArray[np.float32]:
         """The index, NaN where excluded; of radar the mean power of a window, in dB."""
@@ -298,9 +311,9 @@ class SplitRule:
         within = self.target_mean[0] <= target <= self.target_mean[1]
         if not (within and self.other_mean[0] <= other <= self.other_mean[1]):
             raise RefusalError(
-                f"No {self.what.lower()} was found in {name}: {self.index} forms two groups, "
-                f"around {found.low_mean:.2g} and {found.high_mean:.2g}, but neither is typical "
-                f"of {self.what.lower()}; {self.instead}.",
+                f"{self.what} cannot be told from the rest in {name}: {self.index} forms two "
+                f"groups, around {found.low_mean:.2g} and {found.high_mean:.2g}, and neither is "
+                f"typical of {self.what.lower()}; {self.instead}.",
                 reason="sensor",
             )
         return found
@@ -308,18 +321,22 @@ class SplitRule:
     def _sample(self, scene: Scene, hidden: Hidden | None) -> dict[str, NDArray[np.float32]]:
         step = max(1.0, max(scene.width, scene.height) / SAMPLE)
         shape = (max(1, round(scene.height / step)), max(1, round(scene.width / step)))
-        data = scene.read(self.bands, shape=shape).data
+        data = scene.read(self.all_bands, shape=shape).data
         if hidden is not None:
             rows = np.linspace(0, scene.height - 1, shape[0]).round().astype(int)
             columns = np.linspace(0, scene.width - 1, shape[1]).round().astype(int)
             for number, row in enumerate(rows):
                 line = hidden(Window(0, int(row), scene.width, 1))[0, columns]
                 data[:, number, line] = np.nan
-        return dict(zip(self.bands, data, strict=True))
+        return dict(zip(self.all_bands, data, strict=True))
 
     def model(self, scene: Scene, hidden: Hidden | None = None) -> PixelModel:
         """The rule with its threshold, on one scene; raises as `fit` does."""
-        found = self.fit(scene, hidden)
+        rule = self.on(scene)
+        return rule._fitted(scene, rule.fit(scene, hidden))
+
+    def _fitted(self, scene: Scene, found: Split) -> PixelModel:
+        """The rule with a threshold that was found."""
 
         def classify(bands: Bands) -> Mask:
             value = self.value(bands)
@@ -332,7 +349,7 @@ class SplitRule:
         formulas = _formulas([self.index, *others])
         return PixelModel(
             read=scene_reader(scene),
-            bands=self.bands,
+            bands=self.all_bands,
             classify=classify,
             method=f"{self.index}{smooth} {sign} {found.threshold:.3g}"
             + "".join(f", not where {group}" for group in without)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,9 @@ _METRES = 30.0
 _TILE = 256
 _OVERLAP = 0.2
 _CONTEXT = 64  # pixels of 30 m below which a scene shows too little for the networks
+# Shadow is about as large as the cloud that casts it, unless that lies outside the scene.
+_ODD_RATIO = 3.0
+_ODD_SHARE = 0.05
 _SIX = ("B", "G", "R", "N", "S1", "S2")
 _FOUR = ("B", "G", "R", "N")
 _LAYERS = {
@@ -42,6 +46,7 @@ _LAYERS = {
 }
 
 Classes = NDArray[np.uint8]
+_SCREENED: WeakKeyDictionary[Scene, dict[tuple[int, int, int, int], Classes]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -222,7 +227,12 @@ def _by_network(
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         return np.nan_to_num(scene.read(names, part, shape).data, nan=0.0)
 
-    found = classify(network, read, height, width, executor, progress)
+    # The first question about a scene pays for the screening; the next ones do not.
+    known = _SCREENED.setdefault(scene, {})
+    key = (window.col_off, window.row_off, window.width, window.height)
+    if key not in known:
+        known[key] = classify(network, read, height, width, executor, progress)
+    found = known[key]
 
     def classes(asked: Window) -> Classes:
         rows = np.arange(asked.row_off, asked.row_off + asked.height) - window.row_off
@@ -244,9 +254,22 @@ def _by_network(
             f"The scene shows only {width} x {height} pixels of 30 m, too little context for the "
             "cloud networks: trust the cloud screening less."
         )
+    warnings += odd_shadow(found)
     return CloudScreen(
         f"ukis-csmask 1.0, {len(names)} bands, {level.upper()}", classes, tuple(warnings)
     )
+
+
+def odd_shadow(classes: Classes) -> list[str]:
+    """A warning where far more cloud shadow than cloud was found in a mask (H, W)."""
+    cloud, shadow = (classes == CLOUD).mean(), (classes == SHADOW).mean()
+    if shadow <= max(_ODD_RATIO * cloud, _ODD_SHARE):
+        return []
+    return [
+        f"The cloud networks mark {100 * shadow:.0f} % as cloud shadow but only "
+        f"{100 * cloud:.1f} % as cloud; dark forest or water may be mistaken for shadow, and "
+        "then too much counts as hidden."
+    ]
 
 
 def _scaled(window: Window, shape: tuple[int, int], rows: slice, columns: slice) -> Window:

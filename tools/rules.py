@@ -93,11 +93,12 @@ SPLIT_HH = SplitRule(
 SPLIT_VH = SplitRule(
     "VH", False, "Water", (-INF, -21.0), (-22.0, INF), speckle=5, instead=_RADAR_HELP
 )
-SPLIT_NDVI = SplitRule("NDVI", True, "Vegetation", (0.1, INF), (-INF, 0.3))
+# Without it the two groups would be sea and land.
+_SURE_WATER = ((Condition("MNDWI", 0.25), Condition("NDWI", 0.15)),)
+SPLIT_NDVI = SplitRule("NDVI", True, "Vegetation", (0.1, INF), (-INF, 0.3), exclude=_SURE_WATER)
 SPLIT_VARI = SplitRule(
     "VARI", True, "Vegetation", (0.05, INF), (-INF, 0.1), instead="use a scene with near infrared"
 )
-SPLIT_NDSI = SplitRule("NDSI", True, "Snow and ice", (0.3, INF), (-INF, 0.1))
 SPLIT_NBR = SplitRule(
     "NBR",
     False,

@@ -214,7 +214,6 @@ SPECIALISTS: tuple[Specialist, ...] = (
     _rule("bare_soil_nir", "bare_soil", rules.SOIL_NIR, rules.SOIL_CAUTION),
     _split("bare_soil_split", "bare_soil", rules.SPLIT_BI, rules.SOIL_CAUTION),
     _rule("ndsi", "snow_ice", rules.SNOW_RULE),
-    _split("ndsi_split", "snow_ice", rules.SPLIT_NDSI, rules.NO_SNOW_TEST),
     Specialist("dnbr", ("burned_area",), bands_of("NBR", "MNDWI"), _burn, reference=True),
     _split("nbr_split", "burned_area", rules.SPLIT_NBR, rules.SINGLE_DATE_BURN),
     _rule("built_up_index", "built_up", rules.BUILT, rules.BUILT_CAUTION),

@@ -16,7 +16,14 @@ from scipy.ndimage import gaussian_filter
 
 from terralogue.datasets.scene import Scene, open_scene
 from terralogue.datasets.synthetic import make_demo_scene, simulate
-from terralogue.tools.clouds import classify, load_network, product_level, screen, why_not_network
+from terralogue.tools.clouds import (
+    classify,
+    load_network,
+    odd_shadow,
+    product_level,
+    screen,
+    why_not_network,
+)
 from terralogue.tools.grid import whole
 
 MakeScene = Callable[..., Scene]
@@ -36,7 +43,8 @@ def cloudy(height: int, width: int) -> NDArray[np.float32]:
     bright = np.clip((patches - patches.mean()) / patches.std(), 0, None) * 0.4
     ground = np.array([0.03, 0.05, 0.05, 0.3, 0.2, 0.1])[:, None, None]
     noise = random.normal(0, 0.003, (6, height, width))
-    return np.clip(ground + bright + noise, 0.001, 1.2).astype(np.float32)
+    image: NDArray[np.float32] = np.clip(ground + bright + noise, 0.001, 1.2).astype(np.float32)
+    return image
 
 
 @pytest.mark.parametrize(("level", "count"), [("l1c", 6), ("l2a", 4)])
@@ -115,6 +123,32 @@ def test_where_nothing_can_screen_the_reason_is_said(
     radar = make_scene("vv", {"VV": np.full((30, 30), -9, np.float32)}, sensor="sentinel1_grd")
     assert screen(radar, executor).warnings == ()
     assert why_not_network(radar) is not None
+
+
+def test_a_second_question_does_not_screen_again(
+    make_scene: MakeScene, executor: ThreadPoolExecutor
+) -> None:
+    pytest.importorskip("ukis_csmask")
+    scene = make_scene("scene", dict(zip(NAMES, cloudy(90, 90), strict=True)))
+    steps: list[float] = []
+
+    def progress(done: float, total: float | None, message: str) -> None:
+        steps.append(done)
+
+    first = screen(scene, executor, progress).classes(whole(scene))
+    counted = len(steps)
+    second = screen(scene, executor, progress).classes(whole(scene))
+    assert len(steps) == counted > 0
+    assert np.array_equal(first, second)
+
+
+def test_much_more_shadow_than_cloud_is_warned_of() -> None:
+    classes = np.zeros((100, 100), np.uint8)
+    classes[:10] = 1
+    classes[10:35] = 2
+    assert odd_shadow(classes) == []
+    classes[10:60] = 2
+    assert "50 % as cloud shadow but only 10.0 % as cloud" in odd_shadow(classes)[0]
 
 
 def test_the_level_of_landsat_is_in_the_name_of_its_files(make_scene: MakeScene) -> None:

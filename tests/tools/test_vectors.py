@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyogrio
 import pyproj
 import pytest
-import shapely
+import shapely.geometry
 from affine import Affine
 from rasterio.crs import CRS
 
@@ -20,7 +21,7 @@ from terralogue.tools.vectors import MIN_PIXELS, Outlines, outline, write_geojso
 UTM = Frame("utm", 200, 150, CRS.from_epsg(32632), Affine(10, 0, 5e5, 0, -10, 5e6), True)
 
 
-def rings(path: Path) -> list[shapely.Polygon]:
+def rings(path: Path) -> list[Any]:
     collection = json.loads(path.read_text(encoding="utf-8"))
     return [shapely.geometry.shape(each["geometry"]) for each in collection["features"]]
 
