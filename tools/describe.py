@@ -8,6 +8,7 @@ import numpy as np
 import pyproj
 from rasterio.windows import Window
 
+from terralogue.datasets.errors import EOError
 from terralogue.datasets.scene import Scene
 from terralogue.tools.checks import CloudShare, Sample, check_calibration, check_metadata, time_text
 from terralogue.tools.export import PNG
@@ -22,6 +23,7 @@ from terralogue.tools.schemas import (
     Measurement,
     SceneDescription,
 )
+from terralogue.tools.specialists import TITLES, choose
 
 _PREVIEW = 1024
 
@@ -100,7 +102,16 @@ def describe_scene(scene: Scene, *, run: Run) -> SceneDescription:
             sample.check_bands(),
             cloud.check(),
         ],
+        targets=[target for target in TITLES if _serves(scene, target)],
     )
+
+
+def _serves(scene: Scene, target: str) -> bool:
+    try:
+        choose(scene, target)
+    except EOError:
+        return False
+    return True
 
 
 def _extent(scene: Scene) -> list[Measurement]:

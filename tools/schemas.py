@@ -95,6 +95,9 @@ class SceneDescription(ToolResult):
     time: str | None = Field(description="ISO 8601")
     has_quality_layer: bool = Field(description="A cloud mask comes with the file")
     checks: list[InputCheck]
+    targets: list[str] = Field(
+        default_factory=list, description="What `segment` can find with these bands"
+    )
 
 
 class Segmentation(ToolResult):
