@@ -130,7 +130,7 @@ def find_time(
     processed = any(_PROCESSING_TIME.search(name) for name in names)
     usable = [text for text in (*names, *texts) if not _PROCESSING_TIME.search(text)]
     named = next((found for found in map(parse_time, usable) if found is not None), None)
-    tagged = _in_tags(metadata) or _in_tags(tags)
+    tagged = _in_tags(metadata) or _in_netcdf(tags) or _in_tags(tags)
     if tagged is not None and named is not None and named.precision == "second":
         # A tag with the day only and a name with the clock time too: the same acquisition, better
         # stated.
@@ -151,9 +151,24 @@ def _same_day(one: Acquisition, other: Acquisition) -> bool:
     return one.time is not None and other.time is not None and one.time.date() == other.time.date()
 
 
+def _in_netcdf(tags: Mapping[str, str]) -> Acquisition | None:
+    """The one step of a time axis: a count of units since a date."""
+    units = re.match(r"(days|hours|minutes|seconds) since (.+)", tags.get("time#units", ""))
+    origin = parse_time(units[2]) if units else None
+    try:
+        count = float(tags.get("NETCDF_DIM_time", ""))
+    except ValueError:
+        return None
+    if units is None or origin is None or origin.time is None:
+        return None
+    time = origin.time + timedelta(**{units[1]: count})
+    return Acquisition(time, "day" if units[1] == "days" and count.is_integer() else "second")
+
+
 def _in_tags(tags: Mapping[str, str]) -> Acquisition | None:
     plain = {
-        re.sub(r"[^a-z]", "", key.rpartition(":")[2].casefold()): text for key, text in tags.items()
+        re.sub(r"[^a-z]", "", re.split("[:#]", key)[-1].casefold()): text
+        for key, text in tags.items()
     }
     for key in _TAG_KEYS:
         found = parse_time(plain[key]) if key in plain else None

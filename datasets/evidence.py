@@ -174,7 +174,7 @@ def match_label(sensor: Sensor, label: str) -> Band | None:
         for band in sensor.bands:
             # A word such as "S2" or "T1" inside a label is a satellite or a tier, not a common
             # name.
-            if word and word != band.common and band.answers_to(word):
+            if word and (word == band.name or (word != band.common and band.answers_to(word))):
                 return band
     other = INTERCHANGEABLE.get(label)
     return next((band for band in sensor.bands if other and band.common == other), None)

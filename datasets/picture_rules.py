@@ -21,7 +21,12 @@ def derived(e: Evidence) -> Finding | None:
         return None
     stats = e.stats[0]
     word = names.derived_in(e.labels[0] or "") or names.derived_in(e.layers[0].file.path.stem)
-    few = e.dtype in ("uint8", "int8", "uint16") and stats.count >= 256 and stats.distinct <= 32
+    few = (
+        e.dtype in ("uint8", "int8", "uint16")
+        and stats.count >= 256
+        and stats.distinct <= 32
+        and not e.labels[0]
+    )
     if "palette" in e.colors:
         reason = "a derived product: one band of classes with a colour table"
     elif word:

@@ -131,7 +131,17 @@ def _labelled(e: Evidence) -> Finding | None:
         bands = match_labels(SENSORS["sentinel2_l1c" if key == "sentinel2" else key], labels)
         if bands and fits({label.upper() for label in labels}, e):
             return _settled(e, key, bands, f"{said} are {why}")
-    return _common(e, labels, said)
+    return _thematic_mapper(e, labels, said) or _common(e, labels, said)
+
+
+def _thematic_mapper(e: Evidence, labels: tuple[str, ...], said: str) -> Finding | None:
+    """Surface reflectance of Landsat 5 or 7: the same bands, so only the satellite is open."""
+    bands = match_labels(SENSORS["landsat5"], labels)
+    if bands is None or not all(label.upper().startswith(("SR_B", "ST_B")) for label in labels):
+        return None
+    question = f"Did Landsat 5 or Landsat 7 take {e.name}? Its bands have the same names."
+    reason = f"{said} are those of Landsat 5 and 7 surface reflectance"
+    return Finding(Recognition(None, reason, question, ("landsat5", "landsat7")), bands)
 
 
 def _is_sentinel2(labels: set[str], e: Evidence) -> bool:
@@ -155,9 +165,10 @@ _LABEL_FAMILIES: tuple[tuple[Callable[[set[str], Evidence], bool], str, str], ..
         "those of Landsat 8 and 9, whose bands are the same",
     ),
     (
-        lambda labels, e: True,
+        # Other radars send horizontally too; over land Sentinel-1 sends vertically.
+        lambda labels, e: not any("HH" in label or "HV" in label for label in labels),
         "sentinel1_grd",
-        "polarisations of a SAR, of which Sentinel-1 is the open one",
+        "the polarisations of Sentinel-1",
     ),
     (lambda labels, e: len(labels) == 8, "planetscope_8b", "those of PlanetScope's eight"),
     (lambda labels, e: len(labels) == 8, "worldview2", "those of WorldView's eight"),

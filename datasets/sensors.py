@@ -77,7 +77,7 @@ _ENTRIES = (
         1e-4, 0.0, "reflectance", (_S2_NO_60M, _SIX_S2), ("hlss30",), "NASA HLS User Guide v2",
     ),
     Sensor(
-        "naip_rgbn", "NAIP aerial, red, green, blue, near infrared", tables.NAIP, 1.0,
+        "naip_rgbn", "NAIP aerial, red, green, blue, near infrared", tables.NAIP, None,
         aliases=("naip",), source="Leica ADS40/80; USDA NAIP Information Sheet",
     ),
     Sensor(

@@ -80,3 +80,10 @@ def test_the_tiff_date_is_the_last_resort_and_says_so() -> None:
 def test_zones_are_turned_into_utc() -> None:
     found = find_time({}, {"ACQUISITION_TIME": "2024-05-06T10:20:30+02:00"}, [])
     assert found.time == datetime(2024, 5, 6, 8, 20, 30, tzinfo=UTC)
+
+
+def test_the_time_axis_of_a_netcdf_file_is_counted_from_its_origin() -> None:
+    tags = {"time#units": "days since 2020-01-01", "NETCDF_DIM_time": "31"}
+    assert find_time({}, tags, []).time == datetime(2020, 2, 1, tzinfo=UTC)
+    coverage = {"NC_GLOBAL#time_coverage_start": "2023-07-03T10:20:21Z"}
+    assert find_time({}, coverage, []).time == datetime(2023, 7, 3, 10, 20, 21, tzinfo=UTC)

@@ -223,3 +223,28 @@ def test_an_elevation_model_is_known_by_its_name(write_raster: WriteRaster) -> N
     with open_scene(write_raster("surface.tif", data)) as scene:
         assert scene.sensor is None
         assert "elevation" in scene.recognition.options
+
+
+def test_landsat_5_and_7_surface_reflectance_differ_only_in_the_satellite(
+    write_raster: WriteRaster, reflectance: Reflectance
+) -> None:
+    names = ["SR_B1", "SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B7"]
+    path = write_raster("export.tif", reflectance(6) + np.uint16(7000), names=names)
+    with open_scene(path) as scene:
+        assert scene.sensor is None
+        assert scene.recognition.options == ("landsat5", "landsat7")
+        assert scene.has("N", "S1", "S2")
+    with open_scene(path, sensor="landsat7") as scene:
+        assert scene.calibrated
+    names[5:] = ["SR_B6"]
+    with open_scene(write_raster("oli.tif", reflectance(6), names=names)) as scene:
+        assert _key(scene) == "landsat8"
+
+
+def test_horizontal_polarisation_is_not_taken_for_sentinel_1(write_raster: WriteRaster) -> None:
+    data = np.random.default_rng(0).normal(-12, 2, (2, 32, 32)).astype(np.float32)
+    with open_scene(write_raster("a.tif", data, names=["HH", "HV"])) as scene:
+        assert scene.sensor is None
+        assert scene.recognition.question is not None
+    with open_scene(write_raster("b.tif", data, names=["Sigma0_VV_db", "Sigma0_VH_db"])) as scene:
+        assert _key(scene) == "sentinel1_grd"
