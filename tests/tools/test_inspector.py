@@ -35,6 +35,7 @@ pytestmark = [
 ]
 
 SERVER = [sys.executable, "-m", "terralogue.tools.server"]
+COMMAND = [sys.executable, "-c", "import sys, terralogue.agent.cli as c; sys.exit(c.main())"]
 FOREIGN = Path(__file__).with_name("foreign_client.cjs")
 TRANSPORTS = ["stdio", "http"]
 # The newest inspector for Node 20, which speaks the protocol of 2025, and the newest of all.
@@ -168,6 +169,30 @@ def test_inspector_and_python_see_the_same_result(
     assert without_ids(result) == without_ids(by_python(store, "segment", arguments))
     assert Segmentation.model_validate(result).measurements
     assert read["contents"][0]["mimeType"] == link["mimeType"]
+
+
+def test_the_command_line_tells_what_the_inspector_shows(home: Path, store: Store) -> None:
+    path = make_demo_scene(home / "demo.tif", size=256)
+    asked = subprocess.run(
+        [*COMMAND, "ask", str(path), "--json", "-q", "how much is under water, in km2?"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = json.loads(asked.stdout)
+    (step,) = told["plan"]
+    given = [f"{key}={value}" for key, value in step["arguments"].items()]
+    pairs = [part for pair in given for part in ("--tool-arg", pair)]
+    call = ["--method", "tools/call", "--tool-name", step["tool"], *pairs]
+    shown, _ = inspect("0.15", None, *call)
+    result = shown["structuredContent"]
+    # On the command line a figure names the file itself, and every call writes its own.
+    kinds = [{part["path"]: part["kind"] for part in side["artefacts"]} for side in (told, result)]
+    ids = {part["id"]: part["kind"] for part in result["artefacts"]}
+    assert list(kinds[0].values()) == list(kinds[1].values())
+    assert [{**item, "artefact": kinds[0][item["artefact"]]} for item in told["measurements"]] == [
+        {**item, "artefact": ids[item["artefact"]]} for item in result["measurements"]
+    ]
 
 
 @everywhere
