@@ -45,7 +45,7 @@ _SPECTRA = {
     "green_crop": (22, 32, 70, 35, 110, 330, 430, 450, 460, 450, 200, 95),
     "ripe_crop": (55, 80, 125, 160, 200, 240, 270, 290, 310, 320, 350, 250),
     "bare_soil": (55, 75, 105, 140, 165, 180, 195, 215, 235, 240, 310, 270),
-    "forest": (14, 20, 36, 21, 60, 180, 235, 250, 265, 262, 125, 55),
+    "forest": (14, 20, 32, 20, 52, 140, 175, 190, 205, 205, 95, 42),
     "built_up": (90, 108, 126, 150, 165, 176, 186, 196, 206, 210, 236, 220),
     "road": (72, 84, 95, 105, 110, 115, 120, 125, 130, 132, 152, 146),
     "sand": (120, 150, 195, 240, 265, 280, 290, 300, 315, 320, 390, 350),
@@ -88,7 +88,7 @@ class Simulated:
 def _shade(height: Floats, cell: float) -> Floats:
     """Illumination relative to flat ground, sun in the south-east at 58 degrees."""
     slope_y, slope_x = np.gradient(ndimage.gaussian_filter(height, 4), cell)
-    light = 1 - 1.1 * (slope_x + slope_y)
+    light = 1 - 0.4 * (slope_x + slope_y)
     return np.asarray(np.clip(light, 0.5, 1.5), np.float32)
 
 
