@@ -1,6 +1,6 @@
 """The default planner: offline, deterministic, milliseconds.
 
-Words give an act (`intent.py`) and slots (`slots.py`), history completes them;
+Words give an act (`acts.py`) and slots (`slots.py`), history completes them;
 the inputs weigh in and decide the plan (`templates.py`). Names and metadata of scenes are never
 read for meaning: only their sensor, bands, date and georeference are.
 """
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from terralogue.agent import compat
-from terralogue.agent.intent import Question, act_model, read
+from terralogue.agent.acts import Question, act_model, read
 from terralogue.agent.plan import Inputs, Plan
 from terralogue.agent.slots import understand
 from terralogue.agent.templates import plan_for

@@ -42,6 +42,7 @@ class Mention(NamedTuple):
 
 @dataclass(frozen=True)
 class _Lexicon:
+    words: dict[str, dict[str, list[str]]]
     targets: dict[str, Phrases]
     indices: Phrases
     units: Phrases
@@ -52,6 +53,7 @@ def _lexicon() -> _Lexicon:
     raw = json.loads((HERE / "lexicon.json").read_text(encoding="utf-8"))
     languages = ("en", "de", "fr", "es", "pt", "it")
     return _Lexicon(
+        raw["targets"],
         {
             name: Phrases(
                 (phrase, target)
@@ -70,15 +72,18 @@ def nouns() -> dict[str, Phrases]:
     return _lexicon().targets
 
 
+def target_words(target: str) -> list[str]:
+    """English words and phrases for a target, the most typical first."""
+    return [word.rstrip("*") for word in _lexicon().words[target]["en"]]
+
+
 @cache
 def trade_words() -> frozenset[str]:
-    """Every English word of the lexicon."""
+    """Every English word of the lexicon, with plurals."""
     lexicon = _lexicon()
-    return frozenset(
-        w
-        for w in lexicon.targets["en"].words() | lexicon.indices.words() | lexicon.units.words()
-        if w.isascii()
-    )
+    tables = (lexicon.targets["en"], lexicon.indices, lexicon.units)
+    words = {w for table in tables for w in table.words() if w.isascii()}
+    return frozenset(words | {f"{w}s" for w in words if w.isalpha() and not w.endswith("s")})
 
 
 def mentions(tokens: Sequence[str], language: str = "en") -> list[Mention]:

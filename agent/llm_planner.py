@@ -160,8 +160,8 @@ class LlmPlanner:
                 )
         except openai.APIStatusError as error:
             raise InputError(
-                f"The server at {self.base_url} declined with status {error.status_code}; check the "
-                f"model name {self.model!r} and the key in {KEY_VARIABLES[0]}."
+                f"The server at {self.base_url} declined with status {error.status_code}; check "
+                f"the model name {self.model!r} and the key in {KEY_VARIABLES[0]}."
             ) from None
         except (openai.APIConnectionError, openai.APIResponseValidationError, ValueError):
             raise InputError(

@@ -117,7 +117,7 @@ def place(text: str) -> str | None:
     best: list[str] = []
     current: list[str] = []
     for word in _NAME.findall(text):
-        bare = fold(word.rstrip(".")) or word
+        bare = (fold(word).split() or [word])[0]
         if (word[0].isupper() and bare not in _NOT_PLACES and bare not in months) or (
             current and bare in _SMALL
         ):

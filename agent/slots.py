@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from terralogue.agent import lexicon
-from terralogue.agent.intent import Question, read
+from terralogue.agent import lexicon, targets
+from terralogue.agent.acts import Question, read
 from terralogue.agent.plan import Inputs
 from terralogue.agent.wanted import Wanted
 
@@ -21,6 +21,7 @@ _SEVERAL: Final = re.compile(
 _PRONOUN: Final = re.compile(
     r"\b(it|its|that|this|them|those|these|they|one|ones|same|there|das|ihn|ca|lo|la|quello|isso)\b"
 )
+_NAMES_A_TARGET: Final = frozenset({"measure", "count", "change", "series"})
 _PLAIN: Final = frozenset({"repeat", "vague", "explain", "export"})
 _OPENING: Final = ("and", "same", "the same", "now", "what about", "how about", "again", "only",
                    "just", "but", "ok", "no", "then", "also", "do the same")  # fmt: skip
@@ -32,11 +33,15 @@ def fill(question: Question, act: str, inputs: Inputs) -> Wanted:
     if act == "count":
         mention = lexicon.best(question.mentions, lexicon.COUNTABLE)
     mention = mention or lexicon.best(question.mentions)
+    target = mention.target if mention else None
+    if target is None and act in _NAMES_A_TARGET and lexicon.index_name(question.tokens) is None:
+        near = targets.nearest(question.tokens, lexicon.COUNTABLE if act == "count" else None)
+        target = near.target if near else None
     return Wanted(
         question,
         act,
         inputs,
-        target=mention.target if mention else None,
+        target=target,
         index=lexicon.index_name(question.tokens),
         unit=lexicon.area_unit(question.text_tokens),
         asks_region="region" in question.cues,
@@ -112,6 +117,7 @@ def _repeated(wanted: Wanted, earlier: Wanted | None) -> Wanted:
         act = "measure"
     if wanted.unit is not None and act in ("look", "index", "zonal"):
         act = "measure"
+    act = _against_the_other_date(wanted, act)
     return replace(
         wanted,
         act=act,
@@ -121,10 +127,21 @@ def _repeated(wanted: Wanted, earlier: Wanted | None) -> Wanted:
     )
 
 
+def _against_the_other_date(wanted: Wanted, act: str) -> str:
+    """With two scenes, "only where it got worse" after a measurement asks for change."""
+    if act == "measure" and len(wanted.scenes) > 1 and "worse" in wanted.question.cues:
+        return "change"
+    return act
+
+
 def _completed(wanted: Wanted, earlier: Wanted | None) -> Wanted:
     """Let "it" and bare follow-ups take target and index from before."""
     if earlier is None or wanted.target is not None or wanted.index is not None:
         return wanted
+    inside = wanted.asks_region and wanted.inputs.region is not None
+    if inside and earlier.act in ("index", "zonal"):
+        return replace(wanted, act="zonal", index=earlier.index, target=earlier.target)
+    wanted = replace(wanted, act=_against_the_other_date(wanted, wanted.act))
     refers = bool(_PRONOUN.search(wanted.question.english)) or len(wanted.question.tokens) <= 6
     refers = refers or is_followup(wanted.question)
     if wanted.act not in _TAKES_FROM_BEFORE or not refers:

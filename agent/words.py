@@ -26,6 +26,9 @@ def word_set(text: str) -> frozenset[str]:
 
 
 ENGLISH = word_set(
+    "polygon polygons change changes difference differences index export report archive port line "
+    "lines temperature normalised normalized contour mask save time loss gain vector pairs "
+    "container analysis detection great night pre post fire "
     "the of is are was were be been how much many what which where when why who this that "
     "these those here there any some show me my i we our you your it its and or in on at to "
     "for from by with a an do does did has have had can could would should please not no if "
@@ -131,15 +134,20 @@ def language(tokens: Sequence[str], nouns: Mapping[str, Phrases]) -> str:
     return max(scores, key=lambda name: (scores[name], name == "en"))
 
 
-def _one_edit_away(word: str) -> set[str]:
+def _slips(word: str) -> tuple[set[str], set[str]]:
+    """Words one slip away: the likelier slips (a letter left out, two swapped), then others."""
     letters = string.ascii_lowercase
     cuts = [(word[:i], word[i:]) for i in range(len(word) + 1)]
-    return {
-        *(a + b[1:] for a, b in cuts if b),
-        *(a + b[1] + b[0] + b[2:] for a, b in cuts if len(b) > 1),
-        *(a + c + b[1:] for a, b in cuts if b for c in letters),
-        *(a + c + b for a, b in cuts for c in letters),
-    }
+    left_out = {a + c + b for a, b in cuts for c in letters}
+    swapped = {a + b[1] + b[0] + b[2:] for a, b in cuts if len(b) > 1}
+    wrong = {a + c + b[1:] for a, b in cuts if b for c in letters}
+    extra = {a + b[1:] for a, b in cuts if b}
+    return left_out | swapped, wrong | extra
+
+
+def _one_edit_away(word: str) -> set[str]:
+    first, second = _slips(word)
+    return first | second
 
 
 @cache
@@ -156,8 +164,9 @@ def _spelled(word: str, known: frozenset[str]) -> str:
         for end in endings
     ):
         return word
-    near = _one_edit_away(word)
-    if ours := near & known:
+    first, second = _slips(word)
+    near = first | second
+    if ours := (first & known) or (second & known):
         return min(ours, key=lambda w: (common.get(w, len(common)), w))
     if len(word) > 5:
         # Two slips: only words of our own trade are tried.

@@ -1,0 +1,242 @@
+"""How well a planner understands vague questions: route, tool, target, over-calling, clarifying.
+
+    python -m terralogue.eval.intent --data vague/sample.jsonl [--planner SPEC] [--misses]
+
+An item declares its inputs and carries `gold` with acceptable routes, tools and targets. Only
+`query`, `history` and `inputs` reach the planner.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from terralogue.agent.batch import plan_batch
+from terralogue.agent.planner import DEFAULT
+from terralogue.datasets.errors import EOError, InputError
+
+ROUTES: Final = ("answer", "tools", "clarify", "refuse")
+_TARGETED: Final = frozenset({"segment", "detect_change", "detect_objects", "time_series"})
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One item with its prediction; a prediction that failed has route None."""
+
+    item: Mapping[str, Any]
+    predicted: Mapping[str, Any]
+
+    @property
+    def gold(self) -> Mapping[str, Any]:
+        """The author's judgement."""
+        gold: Mapping[str, Any] = self.item["gold"]
+        return gold
+
+    @property
+    def route(self) -> str | None:
+        """Predicted route."""
+        return self.predicted.get("route")
+
+    @property
+    def tool(self) -> str | None:
+        """The first planned tool."""
+        plan = self.predicted.get("plan") or ()
+        return plan[0]["tool"] if plan else None
+
+    @property
+    def right_route(self) -> bool:
+        """Whether the route is acceptable."""
+        return self.route in self.gold["acceptable_routes"]
+
+    @property
+    def right_tool(self) -> bool:
+        """Whether the first tool is acceptable."""
+        return self.tool in self.gold["acceptable_tools"]
+
+    @property
+    def right_target(self) -> bool:
+        """Whether target or quantity is acceptable; a missing target of a change is "any"."""
+        arguments = self.predicted["plan"][0]["arguments"]
+        if self.tool == "time_series":
+            wanted = (*self.gold["acceptable_targets"], *self.gold["acceptable_indices"])
+            return arguments.get("quantity") in wanted
+        target = arguments.get("target") or ("any" if self.tool == "detect_change" else None)
+        return target in self.gold["acceptable_targets"]
+
+
+def _share(flags: Sequence[bool]) -> float | None:
+    return sum(flags) / len(flags) if flags else None
+
+
+def macro_f1(scored: Sequence[Scored]) -> float:
+    """Unweighted mean of the routes' F1; an acceptable route counts as the gold one."""
+    pairs = [(s.route, s.route if s.right_route else s.gold["route"]) for s in scored]
+    values = []
+    for route in ROUTES:
+        hits = sum(p == g == route for p, g in pairs)
+        total = sum(p == route for p, _ in pairs) + sum(g == route for _, g in pairs)
+        values.append(2 * hits / total if total else 0.0)
+    return sum(values) / len(values)
+
+
+def pair_accuracy(scored: Sequence[Scored]) -> tuple[float | None, int]:
+    """Share of pairs (same words, other inputs) with both routes right, and how many there are."""
+    groups: dict[str, list[Scored]] = defaultdict(list)
+    for s in scored:
+        groups[json.dumps([s.item["query"], s.item.get("history") or []])].append(s)
+    pairs = [group for group in groups.values() if len(group) == 2]
+    return _share([all(s.right_route for s in pair) for pair in pairs]), len(pairs)
+
+
+def metrics(scored: Sequence[Scored]) -> dict[str, float | int | None]:
+    """All figures; None where no item bears on a figure."""
+    with_tool = [s for s in scored if s.gold["route"] == "tools" and s.route == "tools"]
+    targeted = [
+        s
+        for s in with_tool
+        if s.right_tool
+        and s.tool in _TARGETED
+        and (s.gold["acceptable_targets"] or s.gold["acceptable_indices"])
+    ]
+    no_tools = [
+        s
+        for s in scored
+        if s.gold["route"] != "tools" and "tools" not in s.gold["acceptable_routes"]
+    ]
+    clarified = [s for s in scored if s.route == "clarify"]
+    unclear = [s for s in scored if s.gold["route"] == "clarify"]
+    pairs, n_pairs = pair_accuracy(scored)
+    indexed = [
+        s for s in with_tool if s.right_tool and s.gold["acceptable_indices"] and s.tool in _INDEXED
+    ]
+    return {
+        "n": len(scored),
+        "route_accuracy": _share([s.right_route for s in scored]),
+        "macro_f1": macro_f1(scored),
+        "tool_accuracy": _share([s.right_tool for s in with_tool]),
+        "tool_n": len(with_tool),
+        "target_accuracy": _share([s.right_target for s in targeted]),
+        "target_n": len(targeted),
+        "over_calling": _share([s.route == "tools" for s in no_tools]),
+        "clarify_precision": _share([s.right_route for s in clarified]),
+        "clarify_recall": _share([s.route == "clarify" for s in unclear]),
+        "pair_accuracy": pairs,
+        "pairs": n_pairs,
+        "index_accuracy": _share(
+            [
+                s.predicted["plan"][0]["arguments"].get("index") in s.gold["acceptable_indices"]
+                for s in indexed
+            ]
+        ),
+        "missing_slot_accuracy": _share(
+            [
+                s.predicted.get("missing_slot") == s.gold["missing_slot"]
+                for s in unclear
+                if s.route == "clarify"
+            ]
+        ),
+        "reason_accuracy": _share(
+            [
+                s.predicted.get("reason") == s.gold["reason"]
+                for s in scored
+                if s.gold["route"] == s.route == "refuse"
+            ]
+        ),
+    }
+
+
+_INDEXED: Final = frozenset({"compute_index", "zonal_statistics"})
+
+
+def baselines(items: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Route accuracy of planners that do not read: always one route."""
+    return {
+        f"always_{route}": sum(route in i["gold"]["acceptable_routes"] for i in items) / len(items)
+        for route in ROUTES
+    }
+
+
+def by(
+    scored: Sequence[Scored], key: Callable[[Scored], str]
+) -> dict[str, tuple[float | None, int]]:
+    """Route accuracy and number of items by a property of the item."""
+    groups: dict[str, list[bool]] = defaultdict(list)
+    for s in scored:
+        groups[key(s)].append(s.right_route)
+    return {name: (_share(flags), len(flags)) for name, flags in sorted(groups.items())}
+
+
+def evaluate(path: str | Path, planner: str = DEFAULT) -> list[Scored]:
+    """Plan every item of a file and put it beside its gold.
+
+    Raises:
+        InputError: the file is missing, empty or without gold; or the planner is unknown.
+    """
+    predictions = list(plan_batch(path, planner))
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    items = [json.loads(line) for line in lines if line.strip()]
+    if not items or any("gold" not in item for item in items):
+        raise InputError(f"{path} holds no items with gold; see the schema in this module.")
+    return [Scored(item, p) for item, p in zip(items, predictions, strict=True)]
+
+
+def _describe(s: Scored) -> str:
+    def short(route: Any, tool: Any, target: Any, slot: Any, reason: Any) -> str:
+        return "/".join(str(part) for part in (route, tool, target, slot, reason) if part)
+
+    arguments = (s.predicted.get("plan") or [{}])[0].get("arguments", {})
+    got = short(
+        s.route,
+        s.tool,
+        arguments.get("target") or arguments.get("quantity") or arguments.get("index"),
+        s.predicted.get("missing_slot"),
+        s.predicted.get("reason"),
+    )
+    g = s.gold
+    wanted = short(g["route"], g["tool"], g["target"], g["missing_slot"], g["reason"])
+    return f"{s.item['id']}  {s.item['query']!r}: {got}, gold {wanted}"
+
+
+def _is_miss(s: Scored) -> bool:
+    if not s.right_route:
+        return True
+    if s.route != "tools" or s.gold["route"] != "tools":
+        return False
+    if not s.right_tool:
+        return True
+    return bool(s.gold["acceptable_targets"]) and s.tool in _TARGETED and not s.right_target
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the figures as JSON; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m terralogue.eval.intent", description="Score a planner on vague questions."
+    )
+    parser.add_argument("--data", required=True, type=Path, help="items with gold, JSON lines")
+    parser.add_argument("--planner", default=DEFAULT, help="embedded or openai:<base url>#<model>")
+    parser.add_argument("--misses", action="store_true", help="list every item that went wrong")
+    options = parser.parse_args(arguments)
+    try:
+        scored = evaluate(options.data, options.planner)
+    except EOError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    report = {
+        "metrics": metrics(scored),
+        "baselines": baselines([s.item for s in scored]),
+        "by_vagueness": by(scored, lambda s: str(s.item.get("vagueness"))),
+    }
+    sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    if options.misses:
+        sys.stdout.writelines(f"{_describe(s)}\n" for s in scored if _is_miss(s))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
