@@ -147,6 +147,9 @@ def _paint(
     tint = np.zeros((*where.shape, 4), dtype=np.float32)
     tint[where] = (red / 255, green / 255, blue / 255, 0.28 if entry.hatched else 0.42)
     axes.imshow(tint, extent=extent, aspect="auto", interpolation="nearest")
+    # A contour cuts the corners of pixels; on large pixels that would show.
+    times = max(1, _WIDTH // (2 * max(where.shape)))
+    where = where.repeat(times, axis=0).repeat(times, axis=1)
     padded = np.pad(where.astype(np.float32), 1)
     step_x, step_y = extent[1] / where.shape[1], extent[2] / where.shape[0]
     x = (np.arange(padded.shape[1]) - 0.5) * step_x

@@ -39,9 +39,9 @@ NDVI = Rule(
     "doi:10.1016/j.rse.2004.02.003",
 )
 SOIL = Rule(
-    (Condition("VNSIR", high=0.9), Condition("NDVI", -0.25, 0.25), Condition("NBR2", -0.3, 0.1)),
+    (Condition("BI", 0.021),),
     exclude=((Condition("MNDWI", 0.0),),),
-    source="Demattê et al. 2020, doi:10.1038/s41598-020-61408-1",
+    source="Diek et al. 2017, doi:10.3390/rs9121245",
 )
 SOIL_NIR = Rule(
     (Condition("NDVI", high=0.2), Condition("NDWI", high=0.0)),
@@ -70,6 +70,9 @@ SINGLE_DATE_BURN = (
     "scene from before the fire as reference."
 )
 BUILT_CAUTION = "Bare soil and rock look like built-up area to this index."
+SEASONS = (
+    "Harvest and drying between the dates lower NBR as a fire does; compare scenes of one season."
+)
 RGB_CAUTION = "Without near infrared, anything green counts as vegetation: a weak method."
 SOIL_CAUTION = "Roofs, roads and dry harvested fields can pass for bare soil."
 FROM_SCENE = "The threshold was taken from the scene itself, since no published one applies to it."
@@ -96,8 +99,15 @@ SPLIT_VH = SplitRule(
 # Without it the two groups would be sea and land.
 _SURE_WATER = ((Condition("MNDWI", 0.25), Condition("NDWI", 0.15)),)
 SPLIT_NDVI = SplitRule("NDVI", True, "Vegetation", (0.1, INF), (-INF, 0.3), exclude=_SURE_WATER)
-SPLIT_VARI = SplitRule(
-    "VARI", True, "Vegetation", (0.05, INF), (-INF, 0.1), instead="use a scene with near infrared"
+# Greenish water is bluer than it is red; leaves are not.
+SPLIT_GLI = SplitRule(
+    "GLI",
+    True,
+    "Vegetation",
+    (0.02, INF),
+    (-INF, 0.1),
+    exclude=((Condition("BR", 0.0),),),
+    instead="use a scene with near infrared",
 )
 SPLIT_NBR = SplitRule(
     "NBR",

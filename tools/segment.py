@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,8 +16,9 @@ from terralogue.datasets.scene import Scene
 from terralogue.tools.baselines import UNSEEN, YES, Model
 from terralogue.tools.clouds import CloudScreen, screen
 from terralogue.tools.common_grid import OnGrid, common_frame
+from terralogue.tools.coregister import estimate_shift
 from terralogue.tools.export import GEOJSON, GEOTIFF, PNG, RasterWriter, thinned
-from terralogue.tools.grid import crop, whole
+from terralogue.tools.grid import Frame, crop, whole
 from terralogue.tools.measure import Tally
 from terralogue.tools.overlay import PICTURE, Entry, colour_of, draw_overlay, rgba
 from terralogue.tools.region import Placed, Region, place
@@ -27,6 +29,7 @@ from terralogue.tools.vectors import outline, write_geojson
 
 _SCREENED = ("cloud", "cloud_shadow")
 _HIDDEN_COLOUR = "#ffffff"
+_WORTH_MOVING = 0.25  # pixels; less is not worth the blur
 _HIDDEN = 254  # only in the picture: inside the region, but not observed
 
 
@@ -75,8 +78,8 @@ def segment(
     used = reference if choice.specialist.reference else None
     clouds = screen(scene, run.executor, run.progress, window=placed.window)
     _require_pixels(scene, placed)
-    model, reference_clouds = _build(scene, target, choice, clouds, used, run)
-    found = _measure(scene, target, placed, model, (clouds, reference_clouds), run)
+    model, before = _build(scene, target, choice, clouds, used, run)
+    found = _measure(scene, target, placed, model, clouds, run)
     title = _title(target, used)
     measurements = found.tally.measurements(
         label=title,
@@ -112,7 +115,18 @@ def segment(
         measurements=measurements,
         artefacts=[found.artefact, vectors.commit(), picture.commit()],
         warnings=_warnings(
-            scene, target, choice, model, clouds, placed, found.tally, outlines.warnings, reference
+            scene,
+            target,
+            choice,
+            reference,
+            [
+                *placed.warnings,
+                *found.tally.warnings,
+                *clouds.warnings,
+                *before,
+                *model.warnings,
+                *outlines.warnings,
+            ],
         ),
         target=target,
         model=choice.specialist.name,
@@ -140,10 +154,11 @@ def _require_pixels(scene: Scene, placed: Placed) -> None:
         max(1, round(placed.window.height / step)),
         max(1, round(placed.window.width / step)),
     )
-    if not scene.read(window=placed.window, shape=shape).valid.any() and not any(
+    seen = (
         np.isfinite(scene.read([band.name], placed.window, shape).data).any()
         for band in scene.bands
-    ):
+    )
+    if not any(seen):
         raise InputError(
             f"{scene.name} has no valid pixel here: all are missing or no-data; choose another "
             "scene or region."
@@ -157,23 +172,48 @@ def _build(
     clouds: CloudScreen,
     reference: Scene | None,
     run: Run,
-) -> tuple[Model, CloudScreen | None]:
-    """The model for this scene, and the screening of the reference."""
-    job = Job(scene, clouds, target)
+) -> tuple[Model, list[str]]:
+    """The model for this scene, and what is to be said of the reference."""
     if reference is None:
-        return choice.specialist.build(job), None
+        return choice.specialist.build(Job(scene, clouds, target)), []
     common_frame(scene, reference)
-    grid = OnGrid(reference, crop(scene, whole(scene)))
+    frame = crop(scene, whole(scene))
+    shift, said = _shift(scene, reference, frame, choice.specialist.bands[0])
+    grid = OnGrid(reference, frame, shift)
     earlier = screen(reference, run.executor, run.progress)
+    said += earlier.warnings
+    if scene.time and reference.time and reference.time > scene.time:
+        said.append("The reference scene is the later one; what it shows is taken for before.")
 
-    def read(bands: object, window: Window) -> NDArray[np.float32]:
-        data = grid.read(list(bands), window)  # type: ignore[call-overload]
+    def read(bands: Sequence[str], window: Window) -> NDArray[np.float32]:
+        data = grid.read(bands, window)
         if earlier.method is not None:
             data[:, grid.read_mask(earlier.hidden, window)] = np.nan
-        return np.asarray(data, dtype=np.float32)
+        return data
 
     job = Job(scene, clouds, target, reference_scene=reference, reference=read)
-    return choice.specialist.build(job), earlier
+    return choice.specialist.build(job), said
+
+
+def _shift(
+    scene: Scene, reference: Scene, frame: Frame, band: str
+) -> tuple[tuple[float, float], list[str]]:
+    """By how many rows and columns the reference is to be moved, and what to say about it."""
+    other = OnGrid(reference, frame)
+    found = estimate_shift(
+        frame,
+        lambda window: scene.read([band], window).data[0],
+        lambda window: other.read([band], window)[0],
+    )
+    if not found.reliable:
+        return (0.0, 0.0), [
+            "Whether the reference lies exactly on the scene could not be checked; thin strips "
+            "along edges may come from misregistration."
+        ]
+    if found.length < _WORTH_MOVING:
+        return (0.0, 0.0), []
+    moved = f"The reference lay {found.length:.1f} pixels off the scene; it was moved back."
+    return (found.rows, found.columns), [moved]
 
 
 def _measure(
@@ -181,7 +221,7 @@ def _measure(
     target: str,
     placed: Placed,
     model: Model,
-    screens: tuple[CloudScreen, CloudScreen | None],
+    clouds: CloudScreen,
     run: Run,
 ) -> _Found:
     """Run the model over the region, window by window, into the mask file and the tally."""
@@ -208,7 +248,7 @@ def _measure(
             inside = placed.mask(window)
             observed = inside & (found != UNSEEN)
             if target not in _SCREENED:
-                observed &= ~screens[0].hidden(window)
+                observed &= ~clouds.hidden(window)
             hit = observed & (found == YES)
             tally.add(window, region=inside, observed=observed, target=hit)
             local = Window(
@@ -257,20 +297,11 @@ def amount(measurement: Measurement) -> str:
 
 
 def _warnings(
-    scene: Scene,
-    target: str,
-    choice: Choice,
-    model: Model,
-    clouds: CloudScreen,
-    placed: Placed,
-    tally: Tally,
-    outlines: list[str],
-    reference: Scene | None,
+    scene: Scene, target: str, choice: Choice, reference: Scene | None, others: list[str]
 ) -> list[str]:
     """Everything that has to be said, each once."""
     specialist = choice.specialist
-    said = [*scene.warnings, *placed.warnings, *tally.warnings, *clouds.warnings]
-    said += [*model.warnings, *specialist.cautions, *outlines]
+    said = [*scene.warnings, *others, *specialist.cautions]
     if not scene.calibrated:
         said.append(
             f"{scene.name} holds uncalibrated digital numbers, so no published threshold was used."

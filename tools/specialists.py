@@ -33,7 +33,7 @@ from terralogue.tools.spectral import bands_of
 UNMEASURED = "accuracy not measured on this sensor"
 _WATER_SCORE = "46 chips of Sentinel-2 and Landsat 8 with noisy labels (eval/water_baseline.py)"
 # No threshold was published for these, so the scene gives it on reflectance as well.
-_FOR_BOTH = ("nbr_split", "vari_split")
+_FOR_BOTH = ("nbr_split", "gli_split")
 # Of several bands that would help, the one that most sensors have is named first.
 _COMMONEST = ("N", "G", "R", "B", "S1", "S2", "VV", "VH", "HH", "HV")
 # Scores closer than this are taken for equal, and the order of the table decides: on the chips
@@ -209,12 +209,19 @@ SPECIALISTS: tuple[Specialist, ...] = (
     _flood("radar_vh_flood", rules.SPLIT_VH, rules.RADAR),
     _rule("ndvi", "vegetation", rules.NDVI),
     _split("ndvi_split", "vegetation", rules.SPLIT_NDVI),
-    _split("vari_split", "vegetation", rules.SPLIT_VARI, rules.RGB_CAUTION),
+    _split("gli_split", "vegetation", rules.SPLIT_GLI, rules.RGB_CAUTION),
     _rule("bare_soil_swir", "bare_soil", rules.SOIL, rules.SOIL_CAUTION),
     _rule("bare_soil_nir", "bare_soil", rules.SOIL_NIR, rules.SOIL_CAUTION),
     _split("bare_soil_split", "bare_soil", rules.SPLIT_BI, rules.SOIL_CAUTION),
     _rule("ndsi", "snow_ice", rules.SNOW_RULE),
-    Specialist("dnbr", ("burned_area",), bands_of("NBR", "MNDWI"), _burn, reference=True),
+    Specialist(
+        "dnbr",
+        ("burned_area",),
+        bands_of("NBR", "MNDWI"),
+        _burn,
+        reference=True,
+        cautions=(rules.SEASONS,),
+    ),
     _split("nbr_split", "burned_area", rules.SPLIT_NBR, rules.SINGLE_DATE_BURN),
     _rule("built_up_index", "built_up", rules.BUILT, rules.BUILT_CAUTION),
     _split("built_up_split", "built_up", rules.SPLIT_BU, rules.BUILT_CAUTION),

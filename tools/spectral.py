@@ -17,7 +17,7 @@ _CONSTANTS = {name: float(item.default) for name, item in spyndex.constants.item
 # Not in spyndex; and its AWEInsh adds the last term, which Feyisa et al. 2014 subtract.
 _OURS = {
     "AWEI": "4.0*(G-S1)-(0.25*N+2.75*S2)",
-    "VNSIR": "1.0-((2.0*R-G-B)+3.0*(S2-N))",
+    "BR": "B-R",
     "BU": "(S1-N)/(S1+N)-(N-R)/(N+R)",
 }
 BAND_NAMES = frozenset(spyndex.bands) | {"VV", "VH", "HH", "HV"}
