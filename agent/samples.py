@@ -46,7 +46,7 @@ def _valley(folder: Path) -> tuple[Path, ...]:
 
 
 def _pair(event: Event) -> Callable[[Path], tuple[Path, ...]]:
-    return lambda folder: make_demo_pair(folder, event=event)
+    return lambda folder: make_demo_pair(folder, event=event, clouds=0.01, scl=True)
 
 
 def _real(folder: Path) -> tuple[Path, ...]:

@@ -33,12 +33,13 @@ def label(item: AnswerMeasurement) -> str:
     return item.label or item.name.replace("_", " ").capitalize()
 
 
-def answer_markdown(answer: Answer) -> str:
-    """The answer as the text of a chat bubble, its lead-ins in bold."""
-    text = escape_markdown(answer.answer)
-    return re.sub(
-        r"^(How|Mind|What can be measured instead):", r"**\1:**", text, flags=re.MULTILINE
-    )
+def answer_markdown(answer: Answer) -> tuple[str, str]:
+    """The answer as the text of a chat bubble, and how it was measured as another."""
+    parts = answer.answer.split("\n\n")
+    how = [part.removeprefix("How: ") for part in parts if part.startswith("How: ")]
+    rest = escape_markdown("\n\n".join(part for part in parts if not part.startswith("How: ")))
+    bold = re.sub(r"^(Mind|What can be measured instead):", r"**\1:**", rest, flags=re.MULTILINE)
+    return bold, "\n".join(f"- {escape_markdown(part)}" for part in how)
 
 
 def figures_html(answer: Answer) -> str:

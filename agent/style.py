@@ -1,4 +1,4 @@
-"""The look of the page: one style sheet, system fonts only, light and dark."""
+"""The look of the page and its fixed texts: one style sheet, system fonts, light and dark."""
 
 from __future__ import annotations
 
@@ -38,9 +38,11 @@ footer {{ display: none !important; }}
 #thread textarea, #thread input {{ font-family: {MONO}; font-size: 0.78rem; padding: 6px 10px; }}
 #bar .tl-side {{ font-size: 0.8rem; color: var(--body-text-color-subdued); text-align: right; }}
 
-#chat {{ height: calc(100vh - 286px) !important; min-height: 380px;
+#chat {{ height: calc(100vh - 318px) !important; min-height: 380px;
   border: 1px solid var(--border-color-primary); border-radius: 14px; }}
-#chat .message {{ font-size: 0.95rem; line-height: 1.5; }}
+#chat .message, #chat .message .prose, #chat .message p, #chat .message li {{
+  font-size: 0.93rem; line-height: 1.5; }}
+#thread button {{ font-size: 0.8rem; padding: 2px 10px; }}
 #chat .placeholder-content h3 {{ font-weight: 650; letter-spacing: -0.01em; }}
 #chips {{ gap: 6px; flex-wrap: wrap; }}
 #chips button {{ flex: 0 1 auto; min-width: 0; border-radius: 999px; font-weight: 450;
@@ -57,13 +59,13 @@ footer {{ display: none !important; }}
   font-size: 0.82rem; font-weight: 550; text-align: left; }}
 
 .tl-cards {{ display: grid; gap: 10px;
-  grid-template-columns: repeat(auto-fit, minmax(132px, 1fr)); }}
+  grid-template-columns: repeat(auto-fit, minmax(112px, 1fr)); }}
 .tl-card {{ border: 1px solid var(--border-color-primary); border-radius: 12px; padding: 10px 14px;
   background: var(--background-fill-primary); }}
 .tl-card:first-child {{ border-color: var(--color-accent); }}
-.tl-figure {{ font-size: 1.42rem; font-weight: 650; letter-spacing: -0.02em;
+.tl-figure {{ font-size: 1.22rem; font-weight: 650; letter-spacing: -0.02em;
   font-variant-numeric: tabular-nums; line-height: 1.25; }}
-.tl-label {{ font-size: 0.8rem; color: var(--body-text-color-subdued); }}
+.tl-label {{ font-size: 0.77rem; line-height: 1.3; color: var(--body-text-color-subdued); }}
 .tl-facts {{ width: 100%; border-collapse: collapse; font-size: 0.86rem; }}
 .tl-facts, .tl-facts tr, .tl-facts th, .tl-facts td {{ border: none !important; }}
 .tl-facts th {{ text-align: left; font-weight: 550; color: var(--body-text-color-subdued);
@@ -82,3 +84,13 @@ HEAD: Final = (
     "%3Cpath d='M5 22C10 15 21 10 29 11a14 14 0 0 1 0 7C21 17 12 21 8 27z' fill='%235eead4'/%3E"
     '%3C/svg%3E">'
 )
+
+BROKEN: Final = (
+    "Something went wrong inside Terralogue; the details are in the server's log. "
+    "The conversation goes on: ask again, or ask something else."
+)
+WELCOME: Final = """### Ask your satellite images
+Drop a scene below: GeoTIFF, JPEG 2000, PNG, NetCDF, ENVI, or one file per band.
+Or pick a sample on the right.
+
+Every figure in an answer is measured, and comes with its method, a map and the files."""

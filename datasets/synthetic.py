@@ -45,7 +45,7 @@ _SPECTRA = {
     "green_crop": (22, 32, 70, 35, 110, 330, 430, 450, 460, 450, 200, 95),
     "ripe_crop": (55, 80, 125, 160, 200, 240, 270, 290, 310, 320, 350, 250),
     "bare_soil": (55, 75, 105, 140, 165, 180, 195, 215, 235, 240, 310, 270),
-    "forest": (14, 20, 32, 20, 52, 140, 175, 190, 205, 205, 95, 42),
+    "forest": (24, 34, 60, 36, 95, 250, 320, 345, 360, 355, 190, 90),
     "built_up": (90, 108, 126, 150, 165, 176, 186, 196, 206, 210, 236, 220),
     "road": (72, 84, 95, 105, 110, 115, 120, 125, 130, 132, 152, 146),
     "sand": (120, 150, 195, 240, 265, 280, 290, 300, 315, 320, 390, 350),
@@ -84,11 +84,20 @@ class Simulated:
         """Truth mask (H, W) of the named CLASSES."""
         return np.isin(self.classes, [CLASSES.index(name) for name in names])
 
+    def scene_classification(self) -> NDArray[np.uint8]:
+        """The truth as a Sentinel-2 scene classification (SCL) layer (H, W)."""
+        scl = np.full(self.classes.shape, 5, np.uint8)
+        scl[self.where("grassland", "green_crop", "forest")] = 4
+        scl[self.where("water", "flood")] = 6
+        scl[self.shadow] = 3
+        scl[self.cloud] = 9
+        return scl
+
 
 def _shade(height: Floats, cell: float) -> Floats:
     """Illumination relative to flat ground, sun in the south-east at 58 degrees."""
     slope_y, slope_x = np.gradient(ndimage.gaussian_filter(height, 4), cell)
-    light = 1 - 0.4 * (slope_x + slope_y)
+    light = 1 - 0.2 * (slope_x + slope_y)
     return np.asarray(np.clip(light, 0.5, 1.5), np.float32)
 
 
@@ -194,14 +203,23 @@ def _describe(
         target.set_band_description(i, band)
 
 
-def write_scene(path: str | Path, scene: Simulated, *, date: str, level: Level = "L2A") -> Path:
-    """Write reflectance times 10 000 as a tiled uint16 GeoTIFF in UTM, with band names and tags."""
+def write_scene(
+    path: str | Path, scene: Simulated, *, date: str, level: Level = "L2A", scl: bool = False
+) -> Path:
+    """Write reflectance times 10 000 as a tiled uint16 GeoTIFF in UTM, with band names and tags.
+
+    With `scl` the last band is the scene classification, as products of level L2A have it.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     numbers = np.clip(np.rint(scene.reflectance * 10_000), 1, 65_535).astype(np.uint16)
-    with rasterio.open(path, "w", **_profile(numbers.shape[1], scene.bands)) as target:
+    names = scene.bands
+    if scl:
+        numbers = np.concatenate([numbers, scene.scene_classification()[None].astype(np.uint16)])
+        names = (*names, "SCL")
+    with rasterio.open(path, "w", **_profile(numbers.shape[1], names)) as target:
         target.write(numbers)
-        _describe(target, scene.bands, date, level)
+        _describe(target, names, date, level)
     return path
 
 
@@ -227,6 +245,7 @@ def make_demo_pair(
     seed: int = 0,
     clouds: float = 0.0,
     dates: tuple[str, str] = ("2024-05-18", "2024-06-15"),
+    scl: bool = False,
 ) -> tuple[Path, Path]:
     """Write the same ground before and after an event; the names carry the event and the date."""
     before, after = (
@@ -235,7 +254,10 @@ def make_demo_pair(
     )
     first = simulate(size=size, seed=seed, clouds=clouds, sky=seed + 1)
     second = simulate(size=size, seed=seed, clouds=clouds, sky=seed + 2, event=event)
-    return write_scene(before, first, date=dates[0]), write_scene(after, second, date=dates[1])
+    return (
+        write_scene(before, first, date=dates[0], scl=scl),
+        write_scene(after, second, date=dates[1], scl=scl),
+    )
 
 
 def make_large_scene(

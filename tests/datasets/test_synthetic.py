@@ -120,6 +120,17 @@ def test_a_pair_shows_the_same_ground_on_two_dates(tmp_path: Path) -> None:
     assert water[1] > water[0] + 0.02
 
 
+def test_a_scene_may_carry_its_truth_as_a_classification_layer(tmp_path: Path) -> None:
+    _, after = make_demo_pair(tmp_path, size=256, clouds=0.03, scl=True)
+    with rasterio.open(after) as scene:
+        assert scene.descriptions == (*BANDS, "SCL")
+        layer = scene.read(13)
+    truth = simulate(size=256, clouds=0.03, sky=2, event="flood")
+    np.testing.assert_array_equal(layer == 9, truth.cloud)
+    hidden = truth.cloud | truth.shadow
+    np.testing.assert_array_equal((layer == 6) & ~hidden, truth.where("water", "flood") & ~hidden)
+
+
 def test_a_large_scene_mirrors_one_landscape(tmp_path: Path) -> None:
     path = make_large_scene(tmp_path / "large.tif", size=1100)
     with rasterio.open(path) as scene:
