@@ -12,6 +12,7 @@ from terralogue.agent.state import State
 from terralogue.agent.wording import describe
 from terralogue.datasets.errors import ClarifyError, EOError, RefusalError, from_details
 
+_NOUNS = {"snow_ice": "snow and ice", "built_up": "built-up area"}
 NO_READER = (
     "No image-reading model is installed here, so nothing can be said about what the picture "
     "shows beyond what can be measured."
@@ -108,7 +109,7 @@ def _text(
 def _offer(reading: dict[str, Any], names: dict[str, str]) -> str:
     """What can be measured where nothing can be read off the picture."""
     offers = [
-        f"{names.get(scene, scene)}: {', '.join(targets)}."
+        f"{names.get(scene, scene)}: {', '.join(map(_noun, targets))}."
         for scene, targets in reading.get("measurable", {}).items()
         if targets
     ]
@@ -117,6 +118,10 @@ def _offer(reading: dict[str, Any], names: dict[str, str]) -> str:
     return "\n".join(
         [NO_READER, "What can be measured instead:", *(f"- {line}" for line in offers)]
     )
+
+
+def _noun(target: str) -> str:
+    return _NOUNS.get(target, target.replace("_", " "))
 
 
 def _how(result: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ _QUOTABLE = re.compile(r"[^\W\d_].*\d|\d.*[^\W\d_]|\d{4}-\d\d", re.DOTALL)
 _SMALLEST = 1e-4
 # What is this close to a whole number is one, but for rounding errors.
 _WHOLE = 1e-5
+_MOST_PLACES = 7
 _UNITS = {"km2": "km²", "m2": "m²", "acre": "acres", "1": ""}
 
 
@@ -26,16 +27,15 @@ def number(value: float) -> str:
     What is not whole does not read as if it were: 99.97 stays 99.97, and 0.0004 is not 0.
     """
     size = abs(value)
-    if size >= 1000 or (size >= 1 and abs(value - round(value)) < _WHOLE) or not value:
+    if size >= 1000 or (abs(value - round(value)) < _WHOLE and size >= 1) or not value:
         return f"{value:,.0f}"
     if size < _SMALLEST:
         return f"{value:.2e}"
-    if size < 1:
-        return f"{value:.{2 - math.floor(math.log10(size))}f}".rstrip("0")
     places = max(0, (3 if size >= 100 else 2) - math.floor(math.log10(size)))
-    while places < 4 and float(f"{value:.{places}f}") == round(value):
+    while places < _MOST_PLACES and float(f"{value:.{places}f}") == round(value):
         places += 1
-    return f"{value:.{places}f}"
+    text = f"{value:.{places}f}"
+    return text.rstrip("0") if size < 1 else text
 
 
 def quantity(value: float, unit: str) -> str:

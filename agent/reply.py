@@ -38,11 +38,11 @@ def pick(reply: str, options: Sequence[str]) -> str | None:
     held = [option for option, text in zip(options, plain, strict=True) if text and text in said]
     if longest := max(held, key=len, default=None):
         return longest
-    held = [option for option, text in zip(options, plain, strict=True) if said in text]
-    if len(held) == 1 and len(said) > 2:
-        return held[0]
-    near = difflib.get_close_matches(said, plain, n=1, cutoff=_ALIKE)
-    return options[plain.index(near[0])] if near else None
+    holding = [option for option, text in zip(options, plain, strict=True) if said in text]
+    if holding:
+        return holding[0] if len(holding) == 1 and len(said) > 2 else None
+    near = difflib.get_close_matches(said, plain, n=2, cutoff=_ALIKE)
+    return options[plain.index(near[0])] if len(near) == 1 else None
 
 
 def dates(reply: str) -> list[str]:

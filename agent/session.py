@@ -101,7 +101,7 @@ class _World:
         except EOError:
             # What the file lacks is said when somebody measures on it.
             return []
-        return [target.replace("_", " ") for target in found.get("targets", [])]
+        return [str(target) for target in found["targets"]]
 
     async def call(self, tool: str, arguments: Mapping[str, Any], told: OnProgress) -> Update:
         return await mcp_tools.call(self.client, tool, dict(arguments), told)

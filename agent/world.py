@@ -47,7 +47,7 @@ class World(Protocol):
         ...
 
     async def measurable(self, scenes: Sequence[str]) -> dict[str, list[str]]:
-        """What can be measured on each scene, by id, in plain words."""
+        """Targets that can be measured on each scene, by id."""
         ...
 
     async def call(

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from terralogue.agent.figures import check_figures
+from terralogue.agent.wording import describe
+
+
+def result(tool: str, figures: dict[str, tuple[float, str]], **more: Any) -> dict[str, Any]:
+    measured = [
+        {"name": name, "value": value, "unit": unit, "label": more.pop(f"{name}_label", "")}
+        for name, (value, unit) in figures.items()
+    ]
+    return {"tool": tool, "title": "Something", "measurements": measured, **more}
+
+
+WATER = {
+    "area": (312.43, "ha"),
+    "share": (12.12, "%"),
+    "observed_share": (95.8, "%"),
+    "hidden_area": (113.2, "ha"),
+}
+
+
+def test_an_area_is_told_with_its_share_and_what_was_hidden() -> None:
+    found = result("segment", WATER, area_label="Water")
+    assert describe(found) == (
+        "Water covers 312.4 ha, 12.1 % of what could be seen. 95.8 % of the scene could be seen; "
+        "113.2 ha was hidden by cloud or had no data."
+    )
+    assert "of the region could be seen" in describe(found, confined=True)
+
+
+def test_without_ground_the_share_is_told_first() -> None:
+    figures = {"pixels": (1024.0, "px"), "share": (25.0, "%"), "observed_share": (100.0, "%")}
+    found = result("segment", figures, pixels_label="Water")
+    assert describe(found) == (
+        "Water covers 25 % of what could be seen (1,024 pixels). All of the scene could be seen."
+    )
+
+
+def test_change_tells_gain_loss_and_net() -> None:
+    figures = {
+        "gain_area": (3.5, "ha"),
+        "loss_area": (11.81, "ha"),
+        "net_area": (-8.31, "ha"),
+        "area": (15.31, "ha"),
+        "share": (4.2, "%"),
+        "observed_share": (100.0, "%"),
+    }
+    assert "3.50 ha gained, 11.8 ha lost, net change -8.31 ha." in describe(
+        result("detect_change", figures)
+    )
+
+
+@pytest.mark.parametrize(
+    ("p", "said"), [(0.01, "That is a trend"), (0.4, "That is no clear trend")]
+)
+def test_a_series_says_whether_it_is_a_trend(p: float, said: str) -> None:
+    figures = {
+        "slope": (0.0123, "per year"),
+        "slope_low": (0.002, "per year"),
+        "slope_high": (0.03, "per year"),
+        "p_value": (p, "1"),
+        "first": (0.31, "1"),
+        "last": (0.42, "1"),
+    }
+    text = describe(result("time_series", figures))
+    assert "from 0.31 to 0.42, by 0.0123 per year on average" in text
+    assert said in text
+
+
+def test_an_index_is_told_by_its_middle_and_its_range() -> None:
+    names = {"mean": 0.479, "median": 0.746, "minimum": -0.4, "maximum": 0.79, "p5": -0.35}
+    figures = {name: (value, "1") for name, value in {**names, "p95": 0.764}.items()}
+    assert "0.479 on average, median 0.746" in describe(result("compute_index", figures))
+
+
+def test_a_tool_without_a_sentence_gets_a_list() -> None:
+    found = result("count_moons", {"moons": (2.0, "1")}, moons_label="Moons")
+    assert describe(found) == "Something:\n- Moons: 2"
+
+
+@pytest.mark.parametrize("tool", ["segment", "detect_change", "compute_index", "time_series"])
+def test_a_result_without_the_usual_figures_is_listed(tool: str) -> None:
+    found = result(tool, {"odd": (0.123456, "%")})
+    assert describe(found) == "Something:\n- odd: 0.123 %"
+    check_figures(describe(found), [found])
