@@ -131,6 +131,14 @@ def without_ids(result: Json) -> Json:
     return same
 
 
+def assert_same(left: Json, right: Json) -> None:
+    """The last digits of a sum depend on the processor's kernel that the environment asks for."""
+    sides = without_ids(left), without_ids(right)
+    figures = [[item.pop("value") for item in side["measurements"]] for side in sides]
+    assert sides[0] == sides[1]
+    assert figures[0] == pytest.approx(figures[1], rel=1e-5)
+
+
 def by_python(store: Store, tool: str, arguments: Json) -> Json:
     async def work() -> Json:
         async with Client(build_server(store)) as client:
@@ -166,7 +174,7 @@ def test_inspector_and_python_see_the_same_result(
         read, _ = inspect(inspector, url, "--method", "resources/read", "--uri", link["uri"])
     assert code == 0
     result = shown["structuredContent"]
-    assert without_ids(result) == without_ids(by_python(store, "segment", arguments))
+    assert_same(result, by_python(store, "segment", arguments))
     assert Segmentation.model_validate(result).measurements
     assert read["contents"][0]["mimeType"] == link["mimeType"]
 
@@ -219,8 +227,7 @@ def test_a_foreign_client_sees_progress_and_the_same_result(
     assert steps
     assert steps == sorted(set(steps))
     assert all(step["message"] for step in shown["progress"])
-    expected = without_ids(by_python(store, "segment", arguments))
-    assert without_ids(shown["result"]["structuredContent"]) == expected
+    assert_same(shown["result"]["structuredContent"], by_python(store, "segment", arguments))
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
