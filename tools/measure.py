@@ -78,8 +78,7 @@ class GroundAreas:
         """Square metres of the True pixels of a mask (H, W) that lies at a window of the grid."""
         rows = _weights(self._rows, window.row_off, mask.shape[0])
         columns = _weights(self._columns, window.col_off, mask.shape[1])
-        partial = mask.astype(np.float32) @ columns.astype(np.float32)
-        return float(np.sum(self._lattice * (rows.T @ partial.astype(np.float64))))
+        return float(np.sum(self._lattice * (rows.T @ (mask.astype(np.float64) @ columns))))
 
     def pixels(self, window: Window) -> NDArray[np.float64]:
         """Square metres of each pixel of a window: float64 (H, W)."""
