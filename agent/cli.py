@@ -44,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except SystemExit as ended:
+        # argparse ends so after --help; a caller of this function wants the code.
+        return ended.code if isinstance(ended.code, int) else 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -132,9 +135,9 @@ def _add_models(models: argparse.ArgumentParser) -> None:
 
 
 def _ask(args: argparse.Namespace) -> int:
-    from terralogue.agent import cli_ask
+    from terralogue.agent.cli_ask import run
 
-    return cli_ask.run(args)
+    return run(args)
 
 
 def _chat(args: argparse.Namespace) -> int:
@@ -151,21 +154,21 @@ def _serve_tools(arguments: list[str]) -> int:
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from terralogue.agent import doctor
+    from terralogue.agent.doctor import run
 
-    return doctor.run(as_json=args.json)
+    return run(as_json=args.json)
 
 
 def _models_list(args: argparse.Namespace) -> int:
-    from terralogue.agent import models
+    from terralogue.agent.models import print_list
 
-    return models.print_list(as_json=args.json)
+    return print_list(as_json=args.json)
 
 
 def _models_get(args: argparse.Namespace) -> int:
-    from terralogue.agent import models
+    from terralogue.agent.models import get
 
-    return models.get(args.spec)
+    return get(args.spec)
 
 
 if __name__ == "__main__":

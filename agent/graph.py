@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StreamWriter, interrupt
 
@@ -186,7 +186,7 @@ class _Steps:
         stop = ending_of(state)
         if isinstance(stop, InputError):
             said = Message(role="assistant", content=str(stop))
-            return Command(goto=END, update={"messages": [said]})
+            return Command(goto="__end__", update={"messages": [said]})
         facts = await asyncio.to_thread(self.world.facts, state.get("scenes", []))
         answer = compose_answer(state, facts)
         answer = answer.model_copy(update={"timings": _timed(state, "compose", start)})
@@ -194,7 +194,9 @@ class _Steps:
             "answer": answer.model_dump(mode="json"),
             "messages": [Message(role="assistant", content=answer.answer)],
         }
-        return Command(goto="clarify" if answer.route == "clarify" else END, update=update)
+        if answer.route == "clarify":
+            return Command(goto="clarify", update=update)
+        return Command(goto="__end__", update=update)
 
     async def clarify(self, state: State) -> Update:
         """Wait for the reply, and put it where it belongs."""

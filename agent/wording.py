@@ -125,8 +125,8 @@ def _first(result: Result, *names: str) -> Figure | None:
 
 
 def _said(measurement: Figure) -> str:
-    unit = {"px": "pixels"}.get(measurement["unit"], measurement["unit"])
-    return quantity(measurement["value"], unit)
+    unit = str(measurement["unit"])
+    return quantity(measurement["value"], "pixels" if unit == "px" else unit)
 
 
 # Tool → its sentence; a tool without one gets a list of its measurements.
