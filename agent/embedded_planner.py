@@ -59,6 +59,10 @@ def _shifts(question: Question, inputs: Inputs) -> Mapping[str, float]:
         add(0.1, "change", "look_change")
     if len(inputs.scenes) > 2:
         add(0.15, "series")
+    # These two need their own words; without them a likeness is by chance.
+    for name in ("metadata", "coords"):
+        if name not in question.cues:
+            add(-0.3, name)
     if inputs.point is not None and "click" in question.cues:
         add(0.15, "point")
     return shifts

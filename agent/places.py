@@ -74,6 +74,11 @@ _PERIOD: Final = re.compile(
     r"|gestern|heute|neueste\w*|aktuell\w*|letzte\w* \w+|hier|derniere?|ayer|ultim[ao]|ontem"
     r"|ieri)\b"
 )
+_TIME_WORDS: Final = word_set(
+    "first second third last early late mid spring summer autumn fall winter week day month year "
+    "from before after around between this next past any some least "
+    "cloud clear please no with without"
+)
 _NAME: Final = re.compile(r"[^\W\d_][\w'.\u2019-]*", re.UNICODE)
 _NOT_PLACES: Final = word_set(
     "sentinel landsat stac modis naip planet planetscope spot worldview skysat enmap i ndvi "
@@ -152,11 +157,12 @@ def readings(text: str, name: str) -> tuple[str, ...]:
     key = fold(name)
     if key not in AMBIGUOUS or key in _FAMOUS:
         return ()
-    settled = re.search(
-        rf"{re.escape(name)}\s*(?:,|\(|in\s|im\s|en\s)\s*[^\W\d_]", text, re.IGNORECASE
-    )
     after = re.search(
-        rf"{re.escape(name)}\s*,?\s*(?:in|im|en|em)?\s*(?:{_MONTHS}|spring|summer|autumn|winter|last)\b",
-        text, re.IGNORECASE,
-    )  # fmt: skip
-    return () if settled and not after else AMBIGUOUS[key]
+        rf"{re.escape(name)}\s*(?:,|\(|\b(?:in|im|en|em|au)\b)\s*(?:the\s+)?([^\W\d_]+)",
+        text,
+        re.IGNORECASE,
+    )
+    word = after.group(1) if after else ""
+    is_time = fold(word) in _TIME_WORDS or re.fullmatch(_MONTHS, fold(word)) is not None
+    named = word[:1].isupper() or text.islower()
+    return () if word and named and not is_time else AMBIGUOUS[key]

@@ -60,6 +60,8 @@ def understand(question: Question, inputs: Inputs, acts: Acts) -> Wanted:
     if answered := _answer_to_a_question(question, inputs):
         question = answered
     act = next(iter(acts(question, inputs)))
+    if act == "count" and "people" in question.cues and not _countable(question):
+        act = "tiny"
     wanted = fill(question, act, inputs)
     if not inputs.history:
         return wanted
@@ -67,6 +69,10 @@ def understand(question: Question, inputs: Inputs, acts: Acts) -> Wanted:
     if act == "repeat":
         return _repeated(wanted, earlier)
     return _completed(wanted, earlier)
+
+
+def _countable(question: Question) -> bool:
+    return any(mention.target in lexicon.COUNTABLE for mention in question.mentions)
 
 
 def _answer_to_a_question(question: Question, inputs: Inputs) -> Question | None:

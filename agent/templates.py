@@ -6,6 +6,7 @@ a question about the other date with one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -33,6 +34,10 @@ INDEX_FOR_TARGET: Final = {
     "cropland": "NDVI", "grassland": "NDVI", "burned_area": "NBR", "snow_ice": "NDSI",
     "built_up": "NDBI", "bare_soil": "BSI", "wetland": "NDMI",
 }  # fmt: skip
+_LAND_COVER: Final = ("water", "vegetation", "bare_soil", "built_up")
+_EVERY_CLASS: Final = re.compile(
+    r"\b(land ?cover|lulc|land ?use|classes|classify|classification)\b"
+)
 _FORMATS: Final = {
     "geojson": "geojson", "shapefile": "gpkg", "geopackage": "gpkg", "gpkg": "gpkg", "csv": "csv",
     "excel": "csv", "spreadsheet": "csv", "table": "csv", "report": "report", "pdf": "report",
@@ -73,6 +78,8 @@ def _measure(wanted: Wanted) -> Plan:
         return _index(wanted)
     if wanted.target is None and wanted.inputs.point is not None:
         return _point(wanted)
+    if wanted.target is None and _EVERY_CLASS.search(wanted.question.english):
+        return _land_cover(wanted)
     if wanted.target is None or wanted.several:
         return _ask_target(wanted, purpose)
     if open_region := no_region(wanted, purpose):
@@ -85,6 +92,17 @@ def _measure(wanted: Wanted) -> Plan:
         call(wanted, "segment", scene=scene.id, target=wanted.target, unit=wanted.unit),
         target=wanted.target,
     )
+
+
+def _land_cover(wanted: Wanted) -> Plan:
+    """Every class in turn; there is no single tool for a whole land-cover map."""
+    scene = wanted.newest
+    calls = [
+        call(wanted, "segment", scene=scene.id, target=target, unit=wanted.unit)
+        for target in _LAND_COVER
+    ]
+    nouns = ", ".join(target.replace("_", " ") for target in _LAND_COVER)
+    return plan_of(f"Map the land cover of {scene.title}{_inside(wanted)}: {nouns}", *calls)
 
 
 def _count(wanted: Wanted) -> Plan:

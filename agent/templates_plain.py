@@ -20,7 +20,7 @@ _COLOUR: Final = word_set(
     "colour color colours colors coloured colored green greener brown browner blue red yellow "
     "turquoise murky muddy orange grey gray pink black verde verdes vert verte rot braun blau"
 )
-_TWO: Final = ("which of the two", "two images", "two pictures", "two scenes", "both images",
+_TWO: Final = ("two images", "two pictures", "two scenes", "both images",
                "which image", "which picture", "other image", "other scene", "which scene",
                "both scenes", "both pictures", "which date", "which of the dates")  # fmt: skip
 _TOO_FINE_TO_SEE: Final = frozenset({"vehicle", "aircraft"})
