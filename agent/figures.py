@@ -24,15 +24,16 @@ class UnsupportedFigureError(AssertionError):
 def number(value: float) -> str:
     """A value for reading, rounded to three or four figures: 2,583 and 312.4 and 12.1 and 0.0427.
 
-    What is not whole does not read as if it were: 99.97 stays 99.97, and 0.0004 is not 0.
+    What falls short does not read as if it were full: 99.97 stays 99.97.
     """
     size = abs(value)
     if size >= 1000 or (abs(value - round(value)) < _WHOLE and size >= 1) or not value:
         return f"{value:,.0f}"
     if size < _SMALLEST:
         return f"{value:.2e}"
-    places = max(0, (3 if size >= 100 else 2) - math.floor(math.log10(size)))
-    while places < _MOST_PLACES and float(f"{value:.{places}f}") == round(value):
+    order = math.floor(math.log10(size))
+    places = max(0, (3 if size >= 100 else 2) - order)
+    while places < _MOST_PLACES and float(f"{size:.{places}f}") >= 10.0 ** (order + 1):
         places += 1
     text = f"{value:.{places}f}"
     return text.rstrip("0") if size < 1 else text

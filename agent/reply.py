@@ -101,7 +101,8 @@ def _settle_sensor(world: World, state: State, reply: str, options: list[str]) -
     """
     unknown = [scene for scene in world.facts(state["scenes"]) if scene.sensor is None]
     alike = [scene for scene in unknown if list(scene.sensor_options) == options] or unknown
-    sensor = pick(reply, options) or reply.strip()
+    # A colon begins the order of the bands, as in landsat5:S1,N,R,G.
+    sensor = (None if ":" in reply else pick(reply, options)) or reply.strip()
     try:
         for scene in alike:
             world.set_sensor(scene.id, sensor)

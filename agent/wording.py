@@ -56,7 +56,7 @@ def _visibility(result: Result, confined: bool, when: str = "") -> str:
         return ""
     whole = "the region" if confined else "the scene"
     how = f"could be seen {when}".rstrip()
-    if seen["value"] >= 100:
+    if number(seen["value"]) == "100":
         return f"All of {whole} {how}."
     text = f"{_said(seen)} of {whole} {how}"
     return f"{text}; {_said(hidden)} was hidden by cloud or had no data." if hidden else f"{text}."

@@ -169,6 +169,13 @@ def test_a_dry_run_loads_no_torch(write_scene: WriteScene) -> None:
     assert not loaded & {"torch", "transformers", "gradio"}
 
 
+def test_other_commands_explain_themselves(run: Any) -> None:
+    for command in (["chat"], ["serve-tools"], ["models", "get"], ["doctor"], ["ask"]):
+        told = run(*command, "--help")
+        assert told.code == 0
+        assert f"terralogue {' '.join(command)}" in told.out
+
+
 def test_models_and_doctor_answer(run: Any) -> None:
     assert "minilm" in run("models", "list").out
     assert "rasterio" in run("doctor").out

@@ -134,6 +134,15 @@ def test_an_unknown_sensor_is_asked_for_and_kept(
     assert session.ask("And how much water now?").route == "tools"
 
 
+def test_a_sensor_may_come_with_the_order_of_its_bands(
+    session: ChatSession, write_scene: WriteScene
+) -> None:
+    scene = write_scene("mystery.tif", lake()[::-1], bands=("", "", "", ""), date=None)
+    session.ask("How much water?", scene)
+    answer = session.ask("planetscope:N,R,G,B")
+    assert area(answer) == pytest.approx(HECTARES, rel=2e-3)
+
+
 def test_a_missing_date_is_asked_for_and_kept(
     session: ChatSession, write_scene: WriteScene
 ) -> None:
