@@ -38,11 +38,14 @@ def index_bands(index: str) -> tuple[str, ...] | None:
     """Bands that a spectral index needs, by spyndex; None where spyndex does not know it."""
     import spyndex  # loads a large table: only when an index is asked for
 
-    if index not in spyndex.indices:
+    name = _SPYNDEX_NAMES.get(index.upper(), index)
+    if name not in spyndex.indices:
         return None
-    return tuple(b for b in spyndex.indices[index].bands if b in spyndex.bands or b in _RADAR)
+    return tuple(b for b in spyndex.indices[name].bands if b in spyndex.bands or b in _RADAR)
 
 
+# Names that people use, where spyndex has another.
+_SPYNDEX_NAMES: Final = {"NDRE": "NDREI", "BSI": "BI"}
 _RADAR: Final = frozenset({"VV", "VH", "HH", "HV"})
 
 

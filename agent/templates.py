@@ -152,7 +152,7 @@ def _index(wanted: Wanted) -> Plan:
     cues = wanted.question.cues
     if "series" in cues and len(wanted.scenes) > 2:
         return _series(replace(wanted, index=index))
-    if wanted.asks_region and ("stats" in cues or wanted.inputs.region is None):
+    if wanted.asks_region and ("draw" not in cues or wanted.inputs.region is None):
         return _zonal(replace(wanted, index=index))
     scene = wanted.newest
     return plan_of(

@@ -23,6 +23,7 @@ _COLOUR: Final = word_set(
 _TWO: Final = ("two images", "two pictures", "two scenes", "both images",
                "which image", "which picture", "other image", "other scene", "which scene",
                "both scenes", "both pictures", "which date", "which of the dates")  # fmt: skip
+_BAND_WORDS: Final = {"infrared": "N", "nir": "N", "swir": "S1", "shortwave": "S1"}
 _TOO_FINE_TO_SEE: Final = frozenset({"vehicle", "aircraft"})
 _INTENT_OPTIONS: Final = (
     "describe what is in the image", "measure a land cover (which?)", "compute a vegetation index",
@@ -46,6 +47,11 @@ def look(wanted: Wanted) -> Plan:
             "Radar records roughness and moisture, no colour; an optical scene such as Sentinel-2 "
             "shows it.",
         )  # fmt: skip
+    if lacks := _missing_bands(wanted):
+        return refusal(
+            purpose, "sensor",
+            f"That takes the bands {', '.join(lacks)}, which {wanted.newest.title} does not have.",
+        )  # fmt: skip
     if any(pair in words for pair in _TWO) and len(wanted.scenes) < 2:
         return question(purpose, "second_scene", "Which second scene should it be compared to?")
     if wanted.target in _TOO_FINE_TO_SEE and not any(
@@ -56,6 +62,12 @@ def look(wanted: Wanted) -> Plan:
             f"A pixel here is {wanted.newest.gsd:g} m wide, too coarse to see a {wanted.noun}.",
         )  # fmt: skip
     return plan_of(f"{purpose}: {wanted.question.text.strip()}", target=wanted.target)
+
+
+def _missing_bands(wanted: Wanted) -> tuple[str, ...]:
+    """Bands that the words ask to look at and that the scene lacks."""
+    asked = [band for word, band in _BAND_WORDS.items() if word in wanted.question.tokens]
+    return () if wanted.newest.open_sensor else wanted.newest.missing(asked)
 
 
 def look_change(wanted: Wanted) -> Plan:

@@ -46,6 +46,12 @@ def test_a_burn_ratio_takes_short_wave_infrared(sensor: str, route: str) -> None
     assert check(call("compute_index", scene="a", index="NBR"), inputs).route == route
 
 
+@pytest.mark.parametrize(("sensor", "route"), [("naip_rgbn", "refuse"), ("sentinel2", "tools")])
+def test_an_index_is_checked_under_the_name_that_people_use(sensor: str, route: str) -> None:
+    inputs = Inputs(scenes=(scene("a", sensor),))
+    assert check(call("compute_index", scene="a", index="NDRE"), inputs).route == route
+
+
 @pytest.mark.parametrize(
     ("target", "sensor", "route"),
     [

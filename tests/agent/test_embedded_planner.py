@@ -71,6 +71,9 @@ def test_the_unit_and_the_drawn_region_go_along() -> None:
         ("Is there a harbour?", (), "refuse:no_data"),
         ("GPS coordinates of the tower", scenes("unknown_rgb", None, georeferenced=False),
          "refuse:georeference"),
+        ("Show me a near infrared view", AERIAL, "refuse:sensor"),
+        ("Land cover map please", ONE, "segment"),
+        ("Are the cows inside?", ONE, "refuse:resolution"),
         # Other ways to ask, other languages.
         ("Wie viel Hektar Wald sind das?", ONE, "segment"),
         ("Décris cette image, s'il te plaît", ONE, "answer"),
