@@ -167,7 +167,9 @@ class ActModel:
 
     def scores(self, questions: Sequence[Question]) -> Floats:
         """Score of every act, float32 (n, acts); about 1 for a clear case and 0 for none."""
-        encoded = encode([q.english for q in questions] + [q.shape for q in questions])
+        texts = [q.english for q in questions] + [q.shape for q in questions]
+        unique = list(dict.fromkeys(texts))
+        encoded = encode(unique)[[unique.index(text) for text in texts]]
         parts = _parts(questions, encoded, self.rarity)
         return _kernel(parts, self.parts) @ self.coefficients
 
