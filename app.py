@@ -262,7 +262,7 @@ class Page:
         if not question and not files:
             yield {self.visit: visit}
             return
-        attached = f"📎 {', '.join(Path(file).name for file in files)}" if files else ""
+        attached = f"Uploaded: {', '.join(Path(file).name for file in files)}" if files else ""
         said = "\n\n".join(part for part in (attached, question) if part)
         history = [*history, _says(said, role="user")]
         yield {self.chat: [*history, THINKING], self.box: _box(busy=True)}

@@ -50,6 +50,11 @@ footer {{ display: none !important; }}
   border: 1px solid var(--border-color-primary); color: var(--body-text-color-subdued); }}
 #chips button:hover {{ border-color: var(--color-accent); color: var(--body-text-color); }}
 
+/* Browsers show no TIFF: an uploaded scene is a small globe instead of a broken picture. */
+#box .thumbnail-image {{ display: none; }}
+#box .thumbnail-item {{ background: radial-gradient(circle at 35% 30%, #5eead4, #0f766e 70%); }}
+#files .label-clear-button {{ display: none; }}
+
 #side {{ min-width: 380px; }}
 #result-picture img, #scene-picture img {{ border-radius: 10px; }}
 #scene-picture img {{ cursor: crosshair; }}
