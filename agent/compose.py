@@ -40,7 +40,8 @@ def compose_answer(state: State, facts: Sequence[SceneFacts] = ()) -> Answer:
     stop = ending_of(state)
     reading = state.get("reading") or {}
     text, route = _text(state, plan, facts, stop)
-    check_figures(text, [results, state["plan"], state["stop"], reading, _plain(facts)])
+    sources = [results, state["plan"], state["stop"], state["notes"], reading]
+    check_figures(text, sources, {name for scene in facts for name in (scene.id, scene.name)})
     paths = {a["id"]: a["path"] for result in results for a in result["artefacts"]}
     return Answer(
         thread=state["thread"],
@@ -145,7 +146,3 @@ def _confidence(results: Sequence[dict[str, Any]], reading: dict[str, Any]) -> f
     else:
         value = reading.get("confidence")
     return None if value is None else float(value)
-
-
-def _plain(facts: Sequence[SceneFacts]) -> list[dict[str, Any]]:
-    return [scene.model_dump(mode="json") for scene in facts]

@@ -44,7 +44,7 @@ def quantity(value: float, unit: str) -> str:
     return f"{number(value)} {_UNITS.get(unit, unit)}".rstrip()
 
 
-def check_figures(text: str, sources: Sequence[Any]) -> None:
+def check_figures(text: str, sources: Sequence[Any], names: Iterable[str] = ()) -> None:
     """Make sure that every number in a text is one of the results'.
 
     A number passes if it is part of a piece of text quoted from the sources, if a value in the
@@ -54,12 +54,14 @@ def check_figures(text: str, sources: Sequence[Any]) -> None:
     Args:
         text: composed.
         sources: JSON values: results, plan, question.
+        names: of scenes, which may be bare numbers.
 
     Raises:
         UnsupportedFigureError: names the number.
     """
     rest = text
-    for part in sorted(set(filter(_QUOTABLE.search, _strings(sources))), key=len, reverse=True):
+    quotable = {*filter(_QUOTABLE.search, _strings(sources)), *filter(None, names)}
+    for part in sorted(quotable, key=len, reverse=True):
         rest = re.sub(rf"(?<![\w.]){re.escape(part)}(?!\w)", " ", rest)
     values = list(_values(sources))
     for found in _NUMBER.finditer(rest):

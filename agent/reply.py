@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -35,7 +36,8 @@ def pick(reply: str, options: Sequence[str]) -> str | None:
     if number:
         place = int(number[1]) - 1
         return options[place] if 0 <= place < len(options) else None
-    held = [option for option, text in zip(options, plain, strict=True) if text and text in said]
+    runs = _runs(reply)
+    held = [option for option, text in zip(options, plain, strict=True) if text in runs]
     if longest := max(held, key=len, default=None):
         return longest
     holding = [option for option, text in zip(options, plain, strict=True) if said in text]
@@ -62,6 +64,13 @@ def dates(reply: str) -> list[str]:
 
 def _plain(text: str) -> str:
     return "".join(character for character in text.casefold() if character.isalnum())
+
+
+def _runs(text: str) -> set[str]:
+    """Words and neighbouring words together, as `_plain` writes them."""
+    words = [_plain(word) for word in re.findall(r"[^\W_]+", text)]
+    spans = itertools.combinations(range(len(words) + 1), 2)
+    return {"".join(words[start:stop]) for start, stop in spans if stop - start <= _SHORT}
 
 
 def replied(world: World, state: State, given: Mapping[str, Any]) -> Update:

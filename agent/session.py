@@ -8,7 +8,8 @@
         print(session.ask("And in acres?").answer)
 
 A session may be shared: `stream` works from any event loop, several threads of conversation at a
-time. The work itself runs on one loop in the background.
+time, and the turns of one thread wait for each other. The work itself runs on one loop in the
+background. Several processes may share the home folder, but not one thread at the same moment.
 """
 
 from __future__ import annotations
@@ -134,6 +135,7 @@ class _Service:
             ):
                 yield _EVENT.validate_python(sent)
             after = await self.graph.aget_state(config)
+            await self._forget_steps(thread)
         ended: State = after.values  # type: ignore[assignment]
         if ended["answer"] is None and (error := ending_of(ended)) is not None:
             raise error
@@ -153,6 +155,17 @@ class _Service:
             state["wordings"].append(request.question)
         plan, _ = await make_plan(self.world, state)
         return planned(state, plan)
+
+    async def _forget_steps(self, thread: str) -> None:
+        """Keep only where the thread stands: every step holds all messages, and they add up."""
+        for table in ("writes", "checkpoints"):
+            async with self.saver.lock:
+                await self.saver.conn.execute(
+                    f"DELETE FROM {table} WHERE thread_id = :thread AND checkpoint_id < "
+                    "(SELECT MAX(checkpoint_id) FROM checkpoints WHERE thread_id = :thread)",
+                    {"thread": thread},
+                )
+                await self.saver.conn.commit()
 
     async def threads(self) -> list[str]:
         """Ids of all threads, the newest first."""

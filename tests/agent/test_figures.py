@@ -81,6 +81,10 @@ def test_a_bare_number_in_a_question_supports_nothing() -> None:
         check_figures("Water covers 12.5 ha.", ["12.5", {"5": True}])
 
 
+def test_a_scene_may_be_named_by_a_bare_number() -> None:
+    check_figures("2020: Water covers 312.4 ha.", [RESULT], names=["2020"])
+
+
 @pytest.mark.parametrize("value", [1e-7, 0.00012345, 0.5, 3.14159, 99.95, 1234.5, 9.87e8])
 def test_whatever_is_written_passes_the_check(value: float) -> None:
     check_figures(f"It is {quantity(value, 'ha')}.", [{"value": value}])

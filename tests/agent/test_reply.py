@@ -24,7 +24,9 @@ def test_a_reply_picks_an_option_by_text_number_part_or_slip(reply: str, option:
     assert pick(reply, SENSORS) == option
 
 
-@pytest.mark.parametrize("reply", ["", "5", "0", "sentinel2", "a camera on a kite", "?"])
+@pytest.mark.parametrize(
+    "reply", ["", "5", "0", "sentinel2", "a camera on a kite", "?", "ten landsat86 tiles"]
+)
 def test_a_reply_that_fits_no_option_or_several_picks_none(reply: str) -> None:
     assert pick(reply, SENSORS) is None
 

@@ -328,7 +328,20 @@ def test_the_conversation_is_kept_without_pixels(
     session: ChatSession, write_scene: WriteScene, home: Path
 ) -> None:
     session.ask("How much water?", big_lake(write_scene))
+    for _ in range(4):
+        session.ask("Hm?")
+        session.ask("water")
+    session.close()
     assert (home / "threads.sqlite").stat().st_size < 200_000
+
+
+def test_a_session_serves_a_running_loop(home: Path, write_scene: WriteScene) -> None:
+    async def ask() -> list[str]:
+        async with ChatSession(planner=KeywordPlanner()) as session:
+            events = [event async for event in session.stream("How much water?", write_scene())]
+        return [event.type for event in events]
+
+    assert asyncio.run(ask())[-1] == "finished"
 
 
 def test_an_answer_survives_json(session: ChatSession, write_scene: WriteScene) -> None:
