@@ -47,7 +47,7 @@ def test_the_wheel_holds_every_room_and_the_page(wheel_names: list[str]) -> None
 
 
 def test_the_wheel_carries_the_data_files_that_the_code_reads(wheel_names: list[str]) -> None:
-    for suffix in ("*.json", "*.jsonl"):
+    for suffix in ("*.json", "*.jsonl", "*.npz"):
         for path in (ROOT / "agent").glob(suffix):
             assert f"terralogue/agent/{path.name}" in wheel_names
 
