@@ -140,9 +140,10 @@ class Tally:
         return float(self.pixels[name]) if self.no_area else self.square_metres[name]
 
     def share(self, name: str, of: str = "observed") -> float:
-        """How much of one class another is, in percent; NaN where that is empty."""
+        """How much of a class one of its parts is, in percent; NaN where it is empty."""
         whole = self.amount(of)
-        return 100.0 * self.amount(name) / whole if whole else math.nan
+        # A part that is the whole may have been summed in another order.
+        return min(100.0 * self.amount(name) / whole, 100.0) if whole else math.nan
 
     def size(
         self,
@@ -202,7 +203,7 @@ class Tally:
             ),
             Measurement(
                 name="observed_share",
-                value=min(self.share("observed", of="region"), 100.0),
+                value=self.share("observed", of="region"),
                 unit="%",
                 method=f"all but {unseen}",
                 artefact=artefact,
