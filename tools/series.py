@@ -208,7 +208,7 @@ def _quantity(text: str, scenes: Sequence[Scene]) -> _Quantity:
         own = formula_for(view.scene, name)
         summary, tally = measure_index(view, own, run)
         _require_seen(tally, view.scene)
-        seen = min(tally.share("observed", of="region"), 100.0)
+        seen = tally.share("observed", of="region")
         return _Value(summary.mean, seen, own.method, cautions(view.scene, own))
 
     return _Quantity(f"{name} mean", "1", f"mean of {formula.method}", measure)
@@ -227,7 +227,7 @@ def _target(target: str, *, share: bool) -> _Quantity:
         how = f"{choice.specialist.name}: {model.method}"
         said = [*model.warnings, *choice.specialist.cautions]
         value = tally.share("target") if share else tally.square_metres["target"] / 1e4
-        return _Value(value, min(tally.share("observed", of="region"), 100.0), how, said)
+        return _Value(value, tally.share("observed", of="region"), how, said)
 
     title = f"{TITLES[target]} {'share' if share else 'area'}"
     how = "by the models of segment, " + ("share of what was seen" if share else "geodesic area")
