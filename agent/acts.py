@@ -1,114 +1,41 @@
 """What a question wants done, whatever the scenes: an act such as measure, count, look or export.
 
 Nearest labelled examples: a kernel between questions (sentence embedding, words, turns of phrase)
-and regularised least squares over the labelled examples in `examples.jsonl`, fitted on load. Which
-route an act leads to is decided later, with the inputs (`agent/templates.py`).
+and regularised least squares over the labelled examples in `examples.jsonl`. The fit ships as
+`examples.npz`. Which route an act leads to is decided later, with the inputs (`templates.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-import json
-import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from terralogue.agent.lexicon import COUNTABLE, ENGLISH_NOUN, Mention, mentions, nouns, trade_words
-from terralogue.agent.words import HERE, fold, gist, language, spell
+from terralogue.agent.lexicon import COUNTABLE
+from terralogue.agent.questions import Question, cue_patterns, load_examples, read
+from terralogue.agent.words import HERE
 from terralogue.vlm.minilm import SHA256, encode
 
 Floats = NDArray[np.float32]
-EXAMPLES: Final = HERE / "examples.jsonl"
-EMBEDDINGS: Final = HERE / "examples.npz"
+FITTED: Final = HERE / "examples.npz"
+# What the fit depends on; a change in any of them makes the stored fit stale.
+_SOURCES: Final = (
+    "examples.jsonl", "lexicon.json", "glossary.json", "cues.json",
+    "words.py", "lexicon.py", "questions.py", "acts.py", "targets.py",
+)  # fmt: skip
 HASHED: Final = 4096
 # Weights of the parts of the kernel, its sharpness and the ridge: chosen by leave-one-out on the
 # labelled examples.
 WEIGHTS: Final = {"sentence": 0.45, "shape": 0.25, "words": 0.2, "cues": 0.1}
 SHARPNESS: Final = 2.0
 RIDGE: Final = 0.05
-
-
-@cache
-def _cue_patterns() -> Mapping[str, re.Pattern[str]]:
-    """Turns of phrase that tell what is wanted, as patterns on the English words."""
-    raw = json.loads((HERE / "cues.json").read_text(encoding="utf-8"))
-    return {name: re.compile(rf"\b({'|'.join(parts)})\b") for name, parts in raw.items()}
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question, read: its language, its words in (roughly) English, and the targets it names."""
-
-    text: str
-    language: str
-    tokens: tuple[str, ...]
-    mentions: tuple[Mention, ...]
-
-    @cached_property
-    def english(self) -> str:
-        """The words in English, in one string."""
-        return " ".join(self.tokens)
-
-    @cached_property
-    def text_tokens(self) -> tuple[str, ...]:
-        """The folded words as typed."""
-        return tuple(fold(self.text).split())
-
-    @cached_property
-    def shape(self) -> str:
-        """The same with every target replaced by a plain word, so that only the asking remains."""
-        out = list(self.tokens)
-        for m in reversed(self.mentions):
-            out[m.start : m.stop] = ["things" if m.target in COUNTABLE else "stuff"]
-        return " ".join(out)
-
-    @cached_property
-    def cues(self) -> frozenset[str]:
-        """Names of the turns of phrase that occur."""
-        return frozenset(n for n, p in _cue_patterns().items() if p.search(self.english))
-
-
-@cache
-def known_words() -> frozenset[str]:
-    """Correctly spelled English words of the trade: those of the lexicon and of the examples."""
-    rows = load_examples()
-    plain = (row["query"] for row in rows if "typo" not in row and "lang" not in row)
-    ours = (fold(query).split() for query in plain)
-    return trade_words() | {w for words in ours for w in words if w.isascii()}
-
-
-@cache
-def load_examples() -> tuple[Mapping[str, str], ...]:
-    """The labelled examples: query, act, and typo where the slips are meant."""
-    lines = EXAMPLES.read_text(encoding="utf-8").splitlines()
-    return tuple(json.loads(line) for line in lines if line)
-
-
-def read(text: str) -> Question:
-    """Read a question in any of the six languages."""
-    folded = fold(text).split()
-    name = language(folded, nouns())
-    if name == "en":
-        tokens = spell(text, known_words())
-        return Question(text, name, tuple(tokens), tuple(mentions(tokens)))
-    tokens = gist(folded, name, nouns()[name], ENGLISH_NOUN)
-    # Targets are read in the original: the English noun for each is found at its place in the gist.
-    in_gist = mentions(tokens)
-    original = mentions(folded, name)
-    placed = []
-    for m in original:
-        noun = fold(ENGLISH_NOUN[m.target])
-        place = next((g for g in in_gist if " ".join(tokens[g.start : g.stop]) == noun), None)
-        start, stop = (place.start, place.stop) if place else (0, 0)
-        placed.append(Mention(m.target, m.score, start, stop))
-    return Question(text, name, tuple(tokens), tuple(placed))
 
 
 def _word_features(questions: Sequence[Question]) -> Floats:
@@ -121,8 +48,12 @@ def _word_features(questions: Sequence[Question]) -> Floats:
     return out
 
 
+def _cue_names() -> tuple[str, ...]:
+    return (*cue_patterns(), "countable", "areal", "none", "several", "short")
+
+
 def _cue_features(questions: Sequence[Question]) -> Floats:
-    names = (*_cue_patterns(), "countable", "areal", "none", "several", "short")
+    names = _cue_names()
     out = np.zeros((len(questions), len(names)), np.float32)
     for row, question in enumerate(questions):
         kinds = {m.target in COUNTABLE for m in question.mentions}
@@ -191,38 +122,34 @@ def _kernel(a: _Parts, b: _Parts) -> Floats:
     return np.asarray(np.exp(SHARPNESS * (similarity - 1)), np.float32)
 
 
-def fingerprint(texts: Sequence[str]) -> str:
-    """Identifies the encoded texts and the encoder, so that stale stored embeddings are noticed."""
-    return hashlib.sha256("\n".join((SHA256, *texts)).encode()).hexdigest()
+def fingerprint() -> str:
+    """Identifies the encoder, the examples and the reading of them."""
+    digest = hashlib.sha256(SHA256.encode())
+    for name in _SOURCES:
+        digest.update((HERE / name).read_bytes())
+    return digest.hexdigest()
 
 
-def stored_embeddings(name: str, texts: Sequence[str]) -> Floats:
-    """Embeddings of fixed texts: read from the package, computed where they are stale.
-
-    Args:
-        name: "examples" or "targets".
-        texts: n texts.
-
-    Returns:
-        float32 (n, 384), rows of length one, to about 0.001 where they were stored.
-    """
-    unique = list(dict.fromkeys(texts))
-    rows: Floats | None = None
-    if EMBEDDINGS.is_file():
-        with np.load(EMBEDDINGS) as stored:
-            key = f"{name}_fingerprint"
-            if key in stored and str(stored[key]) == fingerprint(unique):
-                rows = stored[name].astype(np.float32) * stored[f"{name}_step"][:, None]
-    if rows is None:
-        rows = encode(unique)
-    place = {text: row for row, text in enumerate(unique)}
-    return np.asarray(rows[[place[text] for text in texts]], np.float32)
+@cache
+def stored() -> Mapping[str, NDArray[Any]] | None:
+    """The arrays that ship with the package, or None where they are missing or stale."""
+    if not FITTED.is_file():
+        return None
+    with np.load(FITTED) as arrays:
+        found = dict(arrays)
+    return found if str(found["fingerprint"]) == fingerprint() else None
 
 
-def example_texts() -> tuple[tuple[Question, ...], list[str]]:
-    """The examples read, and the texts of them that are embedded."""
-    questions = tuple(read(row["query"]) for row in load_examples())
-    return questions, [q.english for q in questions] + [q.shape for q in questions]
+def packed(rows: Floats) -> dict[str, NDArray[Any]]:
+    """Rows as bytes, each with its step: a quarter of the size, to about 0.001."""
+    step = np.abs(rows).max(axis=1) / 127
+    return {"bytes": np.round(rows / step[:, None]).astype(np.int8), "step": step}
+
+
+def unpacked(arrays: Mapping[str, NDArray[Any]], name: str) -> Floats:
+    """Rows that were stored as `packed`."""
+    rows = arrays[f"{name}_bytes"].astype(np.float32)
+    return np.asarray(rows * arrays[f"{name}_step"][:, None], np.float32)
 
 
 def fit(
@@ -249,9 +176,48 @@ def fit(
     return ActModel(acts, parts, rarity, coefficients), left_out.astype(np.float32)
 
 
+def fit_examples() -> tuple[ActModel, Floats]:
+    """Read, encode and fit the labelled examples anew: seconds to a minute."""
+    examples = load_examples()
+    questions = tuple(read(row["query"]) for row in examples)
+    texts = [q.english for q in questions] + [q.shape for q in questions]
+    unique = list(dict.fromkeys(texts))
+    place = {text: row for row, text in enumerate(unique)}
+    encoded = encode(unique)[[place[text] for text in texts]]
+    return fit(questions, [row["act"] for row in examples], encoded)
+
+
+def as_arrays(model: ActModel) -> dict[str, NDArray[Any]]:
+    """A model as small arrays; `from_arrays` turns them back."""
+    parts = model.parts
+    rows, place = np.unique(
+        np.concatenate([parts.sentence, parts.shape]), axis=0, return_inverse=True
+    )
+    return {
+        "acts": np.array(model.acts),
+        "rarity": model.rarity,
+        "coefficients": model.coefficients,
+        "place": place.astype(np.int16),
+        "words": np.packbits(parts.words > 0, axis=1),
+        "cues": np.packbits(parts.cues > 0, axis=1),
+        **{f"rows_{key}": value for key, value in packed(rows).items()},
+    }
+
+
+def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> ActModel:
+    """A model from what `as_arrays` gave."""
+    encoded = unpacked(arrays, "rows")[arrays["place"].reshape(-1)]
+    n = len(encoded) // 2
+    words = np.unpackbits(arrays["words"], axis=1, count=HASHED).astype(np.float32)
+    cues = np.unpackbits(arrays["cues"], axis=1, count=len(_cue_names())).astype(np.float32)
+    parts = _Parts(encoded[:n], encoded[n:], _unit(words * arrays["rarity"]), _unit(cues))
+    return ActModel(
+        tuple(map(str, arrays["acts"])), parts, arrays["rarity"], arrays["coefficients"]
+    )
+
+
 @cache
 def act_model() -> ActModel:
-    """The model fitted on the labelled examples of the package."""
-    questions, texts = example_texts()
-    labels = [row["act"] for row in load_examples()]
-    return fit(questions, labels, stored_embeddings("examples", texts))[0]
+    """The model of the package: as shipped, or fitted anew where that is stale."""
+    arrays = stored()
+    return fit_examples()[0] if arrays is None else from_arrays(arrays)

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from terralogue.agent import compat
-from terralogue.agent.acts import Question, act_model, read
+from terralogue.agent.acts import act_model
 from terralogue.agent.plan import Inputs, Plan
+from terralogue.agent.questions import Question, read
 from terralogue.agent.slots import understand
 from terralogue.agent.templates import plan_for
 

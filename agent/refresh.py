@@ -1,6 +1,9 @@
-"""Write the embeddings that ship with the package; run after examples or lexicon change.
+"""Fit the act model anew and store what ships with the package.
 
-python -m terralogue.agent.refresh
+    python -m terralogue.agent.refresh
+
+Run it after any change of the examples, the word lists or the code that reads questions; a test
+says when it is due.
 """
 
 from __future__ import annotations
@@ -9,22 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from terralogue.agent.acts import EMBEDDINGS, example_texts, fingerprint
+from terralogue.agent.acts import FITTED, as_arrays, fingerprint, fit_examples, packed
 from terralogue.agent.targets import known_texts
 from terralogue.vlm.minilm import encode
 
 
 def main() -> None:
-    """Encode the fixed texts and store them as bytes, each row with its step."""
-    arrays: dict[str, Any] = {}
-    for name, texts in (("examples", example_texts()[1]), ("targets", known_texts())):
-        unique = list(dict.fromkeys(texts))
-        rows = encode(unique)
-        step = np.abs(rows).max(axis=1) / 127
-        arrays[name] = np.round(rows / step[:, None]).astype(np.int8)
-        arrays[f"{name}_step"] = step.astype(np.float32)
-        arrays[f"{name}_fingerprint"] = np.array(fingerprint(unique))
-    np.savez_compressed(EMBEDDINGS, **arrays)
+    """Read, encode, fit, store."""
+    arrays: dict[str, Any] = {"fingerprint": np.array(fingerprint())}
+    arrays |= as_arrays(fit_examples()[0])
+    arrays |= {f"targets_{key}": value for key, value in packed(encode(known_texts())).items()}
+    np.savez_compressed(FITTED, **arrays)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Final
 
 from terralogue.agent import lexicon, targets
-from terralogue.agent.acts import Question, read
 from terralogue.agent.plan import Inputs
+from terralogue.agent.questions import Question, read
 from terralogue.agent.wanted import Wanted
 
 Acts = Callable[[Question, Inputs], dict[str, float]]

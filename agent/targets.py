@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from terralogue.agent.acts import stored_embeddings
+from terralogue.agent.acts import stored, unpacked
 from terralogue.agent.lexicon import ENGLISH_NOUN, area_unit, index_name, target_words
 from terralogue.agent.words import ENGLISH, word_set
 from terralogue.vlm.minilm import encode
@@ -52,7 +52,9 @@ def known_texts() -> list[str]:
 @cache
 def _known() -> tuple[NDArray[np.str_], NDArray[np.float32]]:
     targets = [t for t in ENGLISH_NOUN for _ in target_words(t)[:PER_TARGET]]
-    return np.array(targets), stored_embeddings("targets", known_texts())
+    arrays = stored()
+    known = encode(known_texts()) if arrays is None else unpacked(arrays, "targets")
+    return np.array(targets), known
 
 
 def nearest(tokens: Sequence[str], wanted: frozenset[str] | None = None) -> Near | None:

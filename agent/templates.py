@@ -13,9 +13,9 @@ from typing import Final
 
 from terralogue.agent import lexicon
 from terralogue.agent import templates_plain as plain
-from terralogue.agent.acts import Question
 from terralogue.agent.facts import by_date
 from terralogue.agent.plan import Plan
+from terralogue.agent.questions import Question
 from terralogue.agent.wanted import (
     TARGET_OPTIONS,
     Wanted,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from terralogue.agent.acts import Question
 from terralogue.agent.compat import ask, refuse
 from terralogue.agent.facts import SceneView, by_date, views
 from terralogue.agent.plan import Inputs, Plan, ToolCall
+from terralogue.agent.questions import Question
 from terralogue.datasets.errors import MissingSlot, RefusalReason
 
 TARGET_OPTIONS: Final = ("water", "tree cover", "cropland", "built-up land")

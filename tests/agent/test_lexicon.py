@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from terralogue.agent.acts import read
 from terralogue.agent.lexicon import COUNTABLE, TARGETS, area_unit, best, index_name, nouns
+from terralogue.agent.questions import read
 from terralogue.agent.targets import nearest
 from terralogue.agent.words import fold
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from terralogue.agent.acts import known_words, read
 from terralogue.agent.lexicon import nouns
+from terralogue.agent.questions import known_words, read
 from terralogue.agent.words import Phrases, fold, language, spell
 
 
