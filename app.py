@@ -82,7 +82,7 @@ class Page:
             )  # fmt: skip
             self.new = gr.Button("New conversation", size="sm", scale=0, min_width=140)
         with gr.Row(equal_height=False):
-            with gr.Column(scale=6, min_width=420):
+            with gr.Column(scale=6, min_width=420, elem_id="left"):
                 self.chat = gr.Chatbot(
                     show_label=False, elem_id="chat", placeholder=style.WELCOME,
                     layout="bubble", buttons=["copy"], sanitize_html=True, allow_tags=False,
@@ -137,14 +137,14 @@ class Page:
         hint = "Answers show up here: the map, the figures, the files."
         self.figures = gr.HTML(EMPTY.format(hint), elem_id="figures")
         self.picture = _picture("result-picture", ["download", "fullscreen"])
+        self.files = gr.File(
+            label="Files", file_count="multiple", interactive=False, visible=False, elem_id="files"
+        )
         self.table = gr.Dataframe(
             headers=["What", "Value", "Method"], column_widths=["30%", "20%", "50%"], wrap=True,
             visible=False, show_label=False, elem_id="table", buttons=["copy"],
             interactive=False,
         )  # fmt: skip
-        self.files = gr.File(
-            label="Files", file_count="multiple", interactive=False, visible=False, elem_id="files"
-        )
 
     def _wire(self) -> None:
         panel = [

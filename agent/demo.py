@@ -32,8 +32,10 @@ def run_demo(home: Path, say: Callable[[str], None] = print) -> Answer:
     with ChatSession(home=home) as session:
         answer = session.ask(DEMO_QUESTION, [scene])
     say(f"{answer.answer}\n")
-    for item in answer.measurements:
-        say(f"  {item.label or item.name:<24} {quantity(item.value, item.unit):>14}")
+    labels = [item.label or item.name for item in answer.measurements]
+    width = max(map(len, labels), default=0)
+    for label, item in zip(labels, answer.measurements, strict=True):
+        say(f"  {label:<{width}}  {quantity(item.value, item.unit):>10}")
     say("\nFiles:")
     for artefact in answer.artefacts:
         say(f"  {artefact.title or artefact.kind}: {artefact.path}")

@@ -54,7 +54,9 @@ def figures_html(answer: Answer) -> str:
 
 
 def _figure(item: AnswerMeasurement) -> str:
-    return html.escape(quantity(item.value, item.unit))
+    value, _, unit = quantity(item.value, item.unit).partition(" ")
+    small = f" <small>{html.escape(unit)}</small>" if unit else ""
+    return f"{html.escape(value)}{small}"
 
 
 def _rank(item: AnswerMeasurement) -> int:

@@ -56,12 +56,16 @@ footer {{ display: none !important; }}
 #files .label-clear-button {{ display: none; }}
 
 #side {{ min-width: 380px; }}
+@media (min-width: 1000px) {{ #left {{ position: sticky; top: 12px; }} }}
 #result-picture img, #scene-picture img {{ border-radius: 10px; }}
 #scene-picture img {{ cursor: crosshair; }}
 #samples .grid-wrap {{ max-height: none; }}
 #samples {{ border: none; background: none; padding: 0; }}
 #samples .caption-label {{ left: 0; right: 0; bottom: 0; max-width: none; border-radius: 0;
   font-size: 0.82rem; font-weight: 550; text-align: left; }}
+
+#table td, #table th, #table span, #table textarea {{ font-family: {FONT} !important;
+  font-size: 0.82rem; }}
 
 .tl-cards {{ display: grid; gap: 10px;
   grid-template-columns: repeat(auto-fit, minmax(112px, 1fr)); }}
@@ -70,6 +74,7 @@ footer {{ display: none !important; }}
 .tl-card:first-child {{ border-color: var(--color-accent); }}
 .tl-figure {{ font-size: 1.22rem; font-weight: 650; letter-spacing: -0.02em;
   font-variant-numeric: tabular-nums; line-height: 1.25; }}
+.tl-figure small {{ font-size: 0.68em; font-weight: 550; letter-spacing: 0; }}
 .tl-label {{ font-size: 0.77rem; line-height: 1.3; color: var(--body-text-color-subdued); }}
 .tl-facts {{ width: 100%; border-collapse: collapse; font-size: 0.86rem; }}
 .tl-facts, .tl-facts tr, .tl-facts th, .tl-facts td {{ border: none !important; }}
