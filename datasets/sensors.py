@@ -77,11 +77,11 @@ _ENTRIES = (
         1e-4, 0.0, "reflectance", (_S2_NO_60M, _SIX_S2), ("hlss30",), "NASA HLS User Guide v2",
     ),
     Sensor(
-        "naip_rgbn", "NAIP aerial, red, green, blue, near infrared", tables.NAIP, None,
+        "naip_rgbn", "NAIP aerial (RGB and near infrared)", tables.NAIP, None,
         aliases=("naip",), source="Leica ADS40/80; USDA NAIP Information Sheet",
     ),
     Sensor(
-        "planetscope", "PlanetScope, four bands", tables.PLANETSCOPE, 3.0,
+        "planetscope", "PlanetScope (4 bands)", tables.PLANETSCOPE, 3.0,
         1e-4, 0.0, "reflectance", (_BGRN,), ("planet", "dove"), "Planet Product Specification",
     ),
     Sensor(
@@ -89,11 +89,11 @@ _ENTRIES = (
         1e-4, 0.0, "reflectance", (), ("superdove",), "Planet Product Specification",
     ),
     Sensor(
-        "skysat", "SkySat, four bands", tables.SKYSAT, 0.5,
+        "skysat", "SkySat (4 bands)", tables.SKYSAT, 0.5,
         1e-4, 0.0, "reflectance", (_BGRN,), (), "Planet Product Specification",
     ),
     Sensor(
-        "worldview_rgbn", "WorldView, blue, green, red, near infrared", tables.WORLDVIEW_RGBN, None,
+        "worldview_rgbn", "WorldView (blue, green, red and near infrared)", tables.WORLDVIEW_RGBN, None,
         orders=(_BGRN,), aliases=("worldview", "worldview_bgrn"),
         source="Maxar WorldView-2 data sheet",
     ),
@@ -102,16 +102,16 @@ _ENTRIES = (
         aliases=("worldview3", "wv2", "wv3"), source="Maxar WorldView-2 data sheet",
     ),
     Sensor(
-        "pleiades", "Pléiades, red, green, blue, near infrared", tables.PLEIADES, None,
+        "pleiades", "Pléiades (red, green, blue and near infrared)", tables.PLEIADES, None,
         aliases=("pleiades_rgbn", "pléiades", "pleiades_neo"),
         source="Airbus Pléiades Imagery User Guide",
     ),
     Sensor(
-        "spot", "SPOT 6/7, red, green, blue, near infrared", tables.SPOT, None,
+        "spot", "SPOT 6/7 (red, green, blue and near infrared)", tables.SPOT, None,
         aliases=("spot6", "spot7", "spot_rgbn"), source="Airbus SPOT 6/7 Imagery User Guide",
     ),
     Sensor(
-        "gaofen2", "Gaofen-2, blue, green, red, near infrared", tables.GAOFEN2, None,
+        "gaofen2", "Gaofen-2 (blue, green, red and near infrared)", tables.GAOFEN2, None,
         aliases=("gaofen-2", "gf2", "gaofen2_rgbn"), source="CRESDA GF-2 payload parameters",
     ),
     Sensor("rgb_aerial", "aerial or drone photograph", tables.RGB, aliases=("aerial", "drone")),
