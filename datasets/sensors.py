@@ -36,13 +36,13 @@ _ENTRIES = (
         "ESA Sentinel-2 SRF; Products Specification Document",
     ),
     Sensor(
-        "sentinel1_grd", "Sentinel-1 GRD (backscatter, dB)", tables.SENTINEL1, 10,
+        "sentinel1_grd", "Sentinel-1 GRD (backscatter in dB)", tables.SENTINEL1, 10,
         unit="dB", orders=(("VV",), ("VV", "VH")),
         aliases=("sentinel1", "sentinel-1", "s1", "s1_grd"),
         source="ESA Sentinel-1 Product Specification",
     ),
     Sensor(
-        "sentinel1_rtc", "Sentinel-1 RTC (terrain-corrected backscatter, dB)", tables.SENTINEL1, 10,
+        "sentinel1_rtc", "Sentinel-1 RTC (terrain-corrected backscatter in dB)", tables.SENTINEL1, 10,
         unit="dB", orders=(("VV",), ("VV", "VH")), aliases=("s1_rtc",),
         source="ESA Sentinel-1 Product Specification",
     ),
@@ -68,12 +68,12 @@ _ENTRIES = (
         "USGS LSDS-2082",
     ),
     Sensor(
-        "hls_l30", "Harmonized Landsat Sentinel-2, Landsat part (L30)", _HLS_L30, 30,
+        "hls_l30", "Harmonized Landsat Sentinel-2 (L30: Landsat)", _HLS_L30, 30,
         1e-4, 0.0, "reflectance", (_OLI_REFLECTIVE, _SIX_HLS), ("hls", "hlsl30"),
         "NASA HLS User Guide v2",
     ),
     Sensor(
-        "hls_s30", "Harmonized Landsat Sentinel-2, Sentinel-2 part (S30)", tables.SENTINEL2, 30,
+        "hls_s30", "Harmonized Landsat Sentinel-2 (S30: Sentinel-2)", tables.SENTINEL2, 30,
         1e-4, 0.0, "reflectance", (_S2_NO_60M, _SIX_S2), ("hlss30",), "NASA HLS User Guide v2",
     ),
     Sensor(
@@ -85,7 +85,7 @@ _ENTRIES = (
         1e-4, 0.0, "reflectance", (_BGRN,), ("planet", "dove"), "Planet Product Specification",
     ),
     Sensor(
-        "planetscope_8b", "PlanetScope SuperDove, eight bands", tables.PLANETSCOPE_8B, 3.0,
+        "planetscope_8b", "PlanetScope SuperDove (8 bands)", tables.PLANETSCOPE_8B, 3.0,
         1e-4, 0.0, "reflectance", (), ("superdove",), "Planet Product Specification",
     ),
     Sensor(
@@ -93,12 +93,13 @@ _ENTRIES = (
         1e-4, 0.0, "reflectance", (_BGRN,), (), "Planet Product Specification",
     ),
     Sensor(
-        "worldview_rgbn", "WorldView (blue, green, red and near infrared)", tables.WORLDVIEW_RGBN, None,
+        "worldview_rgbn", "WorldView (blue, green, red and near infrared)",
+        tables.WORLDVIEW_RGBN, None,
         orders=(_BGRN,), aliases=("worldview", "worldview_bgrn"),
         source="Maxar WorldView-2 data sheet",
     ),
     Sensor(
-        "worldview2", "WorldView-2/3, eight bands", tables.WORLDVIEW2, None,
+        "worldview2", "WorldView-2/3 (8 bands)", tables.WORLDVIEW2, None,
         aliases=("worldview3", "wv2", "wv3"), source="Maxar WorldView-2 data sheet",
     ),
     Sensor(
