@@ -42,7 +42,7 @@ _ENTRIES = (
         source="ESA Sentinel-1 Product Specification",
     ),
     Sensor(
-        "sentinel1_rtc", "Sentinel-1 RTC (terrain-corrected backscatter in dB)", tables.SENTINEL1, 10,
+        "sentinel1_rtc", "Sentinel-1 RTC (terrain-corrected, in dB)", tables.SENTINEL1, 10,
         unit="dB", orders=(("VV",), ("VV", "VH")), aliases=("s1_rtc",),
         source="ESA Sentinel-1 Product Specification",
     ),
