@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from terralogue.datasets.bands import Band
 from terralogue.datasets.evidence import Evidence
 from terralogue.datasets.landsat_calibration import scale_landsat
-from terralogue.datasets.scaling import Calibration, Scaling, uncalibrated_note
+from terralogue.datasets.scaling import NOT_CALIBRATED, Calibration, Scaling, uncalibrated_note
 from terralogue.datasets.sensors import SENSORS
 
 # Above this even sunlit snow and cloud edges are not counted as reflectance: the numbers were
@@ -201,6 +201,6 @@ def _sar(e: Evidence) -> Calibration:
             Scaling(item.layer.scale, item.layer.offset, decibel=True, nodata=_marks(e, i, marks))
             for i, item in enumerate(e.layers)
         )
-        return Calibration(scalings, "dB", True, ("linear backscatter converted to decibels",))
+        return Calibration(scalings, "dB", True, ("Linear backscatter was converted to decibels.",))
     why = "amplitudes without their calibration tables; no backscatter threshold applies"
-    return _plain(e, "DN", False, marks, (f"digital numbers, not calibrated to decibels: {why}",))
+    return _plain(e, "DN", False, marks, (f"{NOT_CALIBRATED} decibels: {why}.",))

@@ -58,13 +58,12 @@ def scale_landsat(e: Evidence, key: str, bands: tuple[Band, ...]) -> Calibration
             scalings, "reflectance", True, ("integers taken as reflectance times 10,000",)
         )
     if level == 1:
-        note = "not corrected for the sun's elevation, because the scene's MTL file is not there"
+        note = "Not corrected for the sun's elevation, because the scene's MTL file is not there."
         scalings = tuple(_level1(e, i, key, band) for i, band in enumerate(bands))
         return Calibration(scalings, "reflectance", True, (note,))
     scalings = tuple(_level2(e, i, band) for i, band in enumerate(bands))
-    notes = (
-        () if level == 2 else ("the processing level is not stated; taken as Collection 2 Level 2",)
-    )
+    untold = "The processing level is not stated; it was taken for Collection 2 Level 2."
+    notes = () if level == 2 else (untold,)
     return Calibration(scalings, "reflectance", True, notes)
 
 

@@ -139,7 +139,7 @@ def _collect_folder(folder: Path) -> Collected:
             f"({_listed([v[0].name for v in scenes.values()])}); "
             "choose one, or list its files"
         )
-    return _collect_files(bands, folder.name, facts, (folder.name,))
+    return _collect_files(bands, names.folder_title(folder), facts, (folder.name,))
 
 
 def _collect_subfolder(folder: Path, subfolders: list[Path]) -> Collected:

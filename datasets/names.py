@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 # A word of its own: not inside a longer word or number.
 _START, _END = r"(?<![a-z0-9])", r"(?![a-z0-9])"
@@ -16,6 +17,12 @@ _START, _END = r"(?<![a-z0-9])", r"(?![a-z0-9])"
 def _word(pattern: str) -> re.Pattern[str]:
     return re.compile(_START + pattern + _END, re.IGNORECASE)
 
+
+_GENERIC_FOLDER = re.compile(
+    r"(imgs?|images?|bands?|img_data|granule|measurement|data|tiffs?|scenes?|files|before|after|"
+    r"pre|post|r\d0m|[td])?([-_ ]?\d{1,2})?",
+    re.IGNORECASE,
+)
 
 # Product identifiers and plain words, most telling first. "sentinel2" and "landsat" leave the
 # level or number open.
@@ -167,6 +174,16 @@ def picture_bands(stem: str) -> tuple[str, ...] | None:
     """Sentinel-2 bands of a stretched three-band picture named after them; None for others."""
     found = _PICTURE_BANDS.search(_separated(stem))
     return tuple(f"B{int(digit):02d}" for digit in found.group("bands")) if found else None
+
+
+def folder_title(folder: Path) -> str:
+    """Name of a folder for people: "pisa imgs_1", since "imgs_1" alone tells nothing."""
+    folder = folder.resolve()
+    if not _GENERIC_FOLDER.fullmatch(folder.name):
+        return folder.name
+    above = [each.name for each in folder.parents[:4]]
+    telling = (name for name in above if name and not _GENERIC_FOLDER.fullmatch(name))
+    return " ".join([*list(telling)[:1], folder.name])
 
 
 def _separated(stem: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +27,8 @@ _MOSTLY_CLOUD = 0.8
 # Clear land and water of a calibrated scene seldom fill more than this; less stretch would show
 # noise.
 _LEAST_SPAN = 0.05
-_GAMMA = 0.8
+# Gamma brings the middle of the land to a middling grey, within limits that keep it natural.
+_MIDDLE, _GAMMA = 0.36, (0.5, 0.9)
 # Numbers that were made for the eye.
 _DISPLAY_READY = ("rgb_aerial", "rgb_satellite", "unknown_rgb", "naip_rgbn")
 _TOP_OF_ATMOSPHERE = ("sentinel2_l1c", "landsat5", "landsat7", "landsat8", "landsat9")
@@ -63,18 +65,31 @@ def render_preview(
         return _relief(scene, shape)
     names = _three(scene)
     pixels = scene.read(names, shape=shape)
+    return in_colour(scene, names, pixels.data)
+
+
+def in_colour(scene: Scene, names: Sequence[str], data: FloatImage) -> Picture:
+    """Picture of one or three optical bands of a scene, on whatever grid they were brought to.
+
+    Args:
+        scene: What the bands are of.
+        names: Their names; red, green and blue are stretched as one, and freed of haze.
+        data: (bands, H, W) in the scene's unit, NaN where unobserved.
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    bands = tuple(scene.band(name) for name in names)
+    valid: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(data))
     key = scene.sensor.key if scene.sensor is not None else None
-    reflectance = scene.unit == "reflectance" and all(b.kind == "optical" for b in pixels.bands)
-    true_colour = [band.common for band in pixels.bands] == ["R", "G", "B"]
-    if key in _DISPLAY_READY and scene.unit == "DN" and _eight_bit(pixels.data):
-        return _finish(np.nan_to_num(pixels.data).astype(np.uint8), pixels.valid)
-    data = pixels.data
-    if true_colour and reflectance and key in _TOP_OF_ATMOSPHERE and pixels.valid.any():
-        data = _without_haze(data, pixels.bands)
+    reflectance = scene.unit == "reflectance" and all(b.kind == "optical" for b in bands)
+    true_colour = [band.common for band in bands] == ["R", "G", "B"]
+    if key in _DISPLAY_READY and scene.unit == "DN" and _eight_bit(data):
+        return _finish(np.nan_to_num(data).astype(np.uint8), valid)
+    if true_colour and reflectance and key in _TOP_OF_ATMOSPHERE and valid.any():
+        data = _without_haze(data, bands)
     jointly = true_colour and reflectance
-    return _finish(
-        stretch(data, pixels.valid, reflectance=reflectance, jointly=jointly), pixels.valid
-    )
+    return _finish(stretch(data, valid, reflectance=reflectance, jointly=jointly), valid)
 
 
 def _eight_bit(data: FloatImage) -> bool:
@@ -129,9 +144,11 @@ def stretch(
     low, high = np.percentile(seen, (_LOW, _HIGH), axis=None if jointly else 1)
     low, high = (np.reshape(value, (-1, 1, 1)) for value in (low, high))
     least = _LEAST_SPAN if reflectance else 1e-6
-    scaled = np.clip((data - low) / np.maximum(high - low, least), 0, 1)
+    span = np.maximum(high - low, least)
+    scaled = np.clip((data - low) / span, 0, 1)
     if reflectance:
-        scaled = scaled**_GAMMA
+        middle = np.clip(np.median((seen - low[:, 0]) / span[:, 0]), 0.01, 0.99)
+        scaled = scaled ** np.clip(np.log(_MIDDLE) / np.log(middle), *_GAMMA)
     return np.asarray(np.nan_to_num(scaled) * 255, dtype=np.uint8)
 
 

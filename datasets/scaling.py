@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NOT_CALIBRATED = "The scene holds digital numbers that are not calibrated to"
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -27,9 +29,7 @@ class Scaling:
 
 def uncalibrated_note(why: str) -> str:
     """The warning that goes with digital numbers."""
-    return (
-        f"digital numbers, not calibrated to reflectance ({why}): published thresholds do not apply"
-    )
+    return f"{NOT_CALIBRATED} reflectance ({why}): published thresholds do not apply to them."
 
 
 @dataclass(frozen=True)

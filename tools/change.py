@@ -10,7 +10,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from terralogue.datasets.preview import preview_size, stretch
+from terralogue.datasets.preview import in_colour, preview_size
 from terralogue.datasets.scene import Scene
 from terralogue.tools.change_targets import describe_pair, target_change
 from terralogue.tools.checks import time_text
@@ -34,6 +34,7 @@ from terralogue.tools.schemas import AreaUnit, Artefact, Change, Measurement
 from terralogue.tools.specialists import TITLES
 from terralogue.tools.tiling import Tile, stream, tiles
 from terralogue.tools.vectors import Outlines, outline, write_geojson
+from terralogue.tools.wording import each_once
 
 # Pixels and tiles that a method learns from what is normal.
 _SAMPLES = 400_000
@@ -304,10 +305,7 @@ def _preview(
             data = grid.read(names, whole(small))
         else:
             data = side.scene.read(names, placed.window, (height, width)).data
-        seen = np.logical_and.reduce(np.isfinite(data))
-        picture = stretch(data, seen)
-        picture[:, ~seen] = 40
-        pictures.append(np.ascontiguousarray(picture.transpose(1, 2, 0)))
+        pictures.append(in_colour(side.scene, names, data))
     inside = thinned(codes, (height, width))
     colours = {GAIN: _GREEN, LOSS: _RED, UNSEEN: (25, 25, 25)}
     legend = {f"{TITLES[target]} gained": _GREEN, f"{TITLES[target]} lost": _RED} if target else {}
@@ -354,7 +352,7 @@ def _warnings(
         )
     warnings += said
     warnings += [text for each in outlines for text in each.warnings]
-    return list(dict.fromkeys(warnings))
+    return each_once(warnings)
 
 
 def _when(pair: Pair) -> str:

@@ -3,9 +3,37 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from typing import Any
 
+from terralogue.datasets.scaling import NOT_CALIBRATED
 from terralogue.tools.schemas import ToolResult
+
+_DOI = re.compile(r",? doi:[^\s,;]+")
+RAW = "uncalibrated digital numbers"
+
+
+def each_once(warnings: Iterable[str]) -> list[str]:
+    """Warnings without repetition.
+
+    What a scene says of its raw numbers is left out where a tool says what that means for its
+    result.
+    """
+    said = list(dict.fromkeys(warnings))
+    if any(RAW in text for text in said):
+        said = [text for text in said if not text.startswith(NOT_CALIBRATED)]
+    return said
+
+
+def without_doi(method: str) -> str:
+    """A method with author and year, but without the addresses of the papers."""
+
+    def closing(found: re.Match[str]) -> str:
+        # A bracket that was opened before the address stays; one inside it goes.
+        return ")" * max(0, found[0].count(")") - found[0].count("("))
+
+    return _DOI.sub(closing, method)
 
 
 def in_words(result: ToolResult) -> str:

@@ -12,6 +12,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from terralogue.datasets.errors import SceneError
+from terralogue.datasets.names import folder_title
 from terralogue.datasets.scene import open_scene
 
 WriteRaster = Callable[..., Path]
@@ -262,3 +263,18 @@ def test_an_envi_header_leads_to_its_data(write_raster: WriteRaster, tmp_path: P
 def test_an_empty_list_is_refused() -> None:
     with pytest.raises(SceneError, match="list of files is empty"):
         open_scene([])
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("pisa/imgs_1", "pisa imgs_1"),
+        ("L2A_T32TNS/IMG_DATA/R10m", "L2A_T32TNS R10m"),
+        ("flood/before", "flood before"),
+        ("elba", "elba"),
+    ],
+)
+def test_a_folder_that_tells_nothing_is_named_with_its_parent(
+    tmp_path: Path, path: str, title: str
+) -> None:
+    assert folder_title(tmp_path / path) == title

@@ -113,3 +113,11 @@ def test_the_longest_side_is_bounded() -> None:
 def test_a_constant_image_does_not_divide_by_zero() -> None:
     valid = np.ones((4, 4), np.bool_)
     assert stretch(np.full((3, 4, 4), 0.3, np.float32), valid).shape == (3, 4, 4)
+
+
+def test_bright_roofs_do_not_leave_the_land_in_the_dark() -> None:
+    random = np.random.default_rng(0)
+    land = random.uniform(0.02, 0.10, (3, 60, 60)).astype(np.float32)
+    land[:, :6] = 0.45
+    picture = stretch(land, np.ones((60, 60), bool), reflectance=True, jointly=True)
+    assert 60 < np.median(picture) < 130
