@@ -59,9 +59,9 @@ def save_map(
     shown = axes.imshow(values, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_title(title, loc="left", fontsize=11, color=_INK)
+    axes.set_title(title, loc="left", fontsize=11, color=_INK, parse_math=False)
     bar = figure.colorbar(shown, ax=axes, extend="both", fraction=0.045, pad=0.02)
-    bar.set_label(label, color=_INK)
+    bar.set_label(label, color=_INK, parse_math=False)
     bar.outline.set_visible(False)
     _write(figure, path)
 
@@ -85,7 +85,7 @@ def save_change(
         axes.imshow(picture, interpolation="nearest")
         axes.set_xticks([])
         axes.set_yticks([])
-        axes.set_title(title, loc="left", fontsize=10, color=_INK)
+        axes.set_title(title, loc="left", fontsize=10, color=_INK, parse_math=False)
     patches = [
         Patch(color=f"#{bytes(colour).hex()}", label=text) for text, colour in legend.items()
     ]
@@ -112,8 +112,8 @@ def save_series(
         axes.legend(frameon=False, loc="best", fontsize=9)
     axes.plot(moments, list(values), color=_INK, linewidth=0.8, alpha=0.4)
     axes.plot(moments, list(values), "o", color=_INK, markersize=5)
-    axes.set_title(title, loc="left", fontsize=11, color=_INK)
-    axes.set_ylabel(label, color=_INK)
+    axes.set_title(title, loc="left", fontsize=11, color=_INK, parse_math=False)
+    axes.set_ylabel(label, color=_INK, parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(_PALE)
     axes.tick_params(colors=_INK, labelsize=9)

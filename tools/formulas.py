@@ -27,6 +27,7 @@ from terralogue.datasets.errors import (
 )
 from terralogue.datasets.scene import Scene
 from terralogue.tools.spectral import evaluate
+from terralogue.tools.spectral import formula as formula_text
 
 Floats = NDArray[np.float32]
 
@@ -36,7 +37,7 @@ _WAVELENGTH = re.compile(r"lambda([A-Z]\d?)")
 # Ratios whose denominator is next to nothing are noise, and would rule every statistic.
 _LARGEST = 1e6
 # Names that people use, where spyndex has another.
-_ALIASES = {"bsi": "BI", "ndbsi": "BI"}
+_ALIASES = {"awei": "AWEInsh", "bsi": "BI", "ndbsi": "BI"}
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def formula_for(scene: Scene, index: str) -> Formula:
     formula = Formula(
         name=name,
         title=entry.long_name,
-        text=entry.formula,
+        text=formula_text(name),
         reference=entry.reference,
         bands=bands,
         constants=_constants(scene, name, entry.bands),

@@ -17,9 +17,11 @@ from terralogue.tools.measure import Tally
 from terralogue.tools.region import Region
 from terralogue.tools.run import Run
 from terralogue.tools.schemas import Artefact, IndexResult
+from terralogue.tools.spectral import CORRECTED
 from terralogue.tools.summary import Summary
 from terralogue.tools.tiling import Tile, stream, tiles
 from terralogue.tools.view import View, look, observed, statistics
+from terralogue.tools.wording import each_once
 
 _PREVIEW = 1000
 _COLOURS = {
@@ -74,7 +76,7 @@ def compute_index(
         why="the index that was asked for",
         measurements=[each.model_copy(update={"artefact": written.id}) for each in figures],
         artefacts=[written, _map(written, formula, summary, scene, run)],
-        warnings=list(dict.fromkeys([*view.warnings, *cautions(scene, formula)])),
+        warnings=each_once([*view.warnings, *cautions(scene, formula)]),
         index=formula.name,
         formula=formula.text,
         reference=formula.reference,
@@ -111,12 +113,19 @@ def measure_index(
 
 
 def cautions(scene: Scene, formula: Formula) -> list[str]:
-    """What has to be said about an index of raw numbers."""
+    """What has to be said about an index of raw numbers, and about a formula put right."""
+    said = []
+    if formula.name in CORRECTED:
+        said.append(
+            f"{formula.name} is computed as its paper has it; the list of indices prints a wrong "
+            "sign in it."
+        )
     if scene.calibrated or scene.unit == "dB":
-        return []
+        return said
     return [
+        *said,
         f"{formula.name} was computed on uncalibrated digital numbers: compare places within the "
-        "scene, not its values with published ones or with other scenes."
+        "scene, not its values with published ones or with other scenes.",
     ]
 
 

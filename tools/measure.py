@@ -197,7 +197,7 @@ class Tally:
                 name="share",
                 value=self.share(target),
                 unit="%",
-                method=f"{method}; share of the observed area",
+                method=f"{method.partition(':')[0]}; share of the observed area",
                 artefact=artefact,
                 label=f"{label}, share of what was seen",
             ),

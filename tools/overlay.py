@@ -101,7 +101,9 @@ def draw_overlay(
     size = pixel_size(scene) or (1.0, 1.0)
     tall = (window.height * size[1]) / (window.width * size[0])
     picture_width = _WIDTH if tall <= _TALLEST / _WIDTH else max(int(_TALLEST / tall), 420)
-    picture_height = max(int(picture_width * tall), 60)
+    picture_height = min(max(int(picture_width * tall), 60), _TALLEST)
+    # A long strip keeps its shape down to a width at which it can still be seen.
+    wide = min(1.0, max(picture_height / tall, 60) / picture_width)
     lines = len(entries) + (1 if note else 0)
     panel = 58 + 26 * lines
     figure = Figure(
@@ -109,7 +111,7 @@ def draw_overlay(
     )
     FigureCanvasAgg(figure)
     share = picture_height / (picture_height + panel)
-    axes = figure.add_axes((0, 1 - share, 1, share))
+    axes = figure.add_axes((0, 1 - share, wide, share))
     axes.set_axis_off()
     extent = (0.0, float(window.width), float(window.height), 0.0)
     smooth = "antialiased" if width >= picture_width / 2 else "nearest"
@@ -120,7 +122,7 @@ def draw_overlay(
     axes.set_xlim(extent[0], extent[1])
     axes.set_ylim(extent[2], extent[3])
     if pixel_size(scene) is not None:
-        _scale_bar(axes, window, size[0], picture_width, picture_height)
+        _scale_bar(axes, window, size[0], int(picture_width * wide), picture_height)
     _legend(figure, entries, title, note, panel, picture_height + panel, picture_width)
     figure.savefig(path, format="png", dpi=_DPI, metadata={"Software": "Terralogue"})
 
@@ -165,7 +167,7 @@ def _paint(
 def _scale_bar(axes: Axes, window: Window, metres: float, width: int, height: int) -> None:
     """A bar of a round length, a fifth of the picture or less."""
     across = window.width * metres
-    if height < 120:
+    if min(height, width) < 120 or not across > 0:
         return
     power = 10.0 ** math.floor(math.log10(across / 4))
     length = max(step * power for step in (1, 2, 5) if step * power <= across / 4)
@@ -196,7 +198,16 @@ def _legend(
     def y(from_top: float) -> float:
         return (panel - from_top) / total
 
-    figure.text(18 / width, y(26), title, fontsize=13, weight="bold", color=_INK, va="center")
+    figure.text(
+        18 / width,
+        y(26),
+        title,
+        fontsize=13,
+        weight="bold",
+        color=_INK,
+        va="center",
+        parse_math=False,
+    )
     for number, entry in enumerate(entries):
         middle = y(58 + 26 * number)
         figure.add_artist(
@@ -211,9 +222,13 @@ def _legend(
                 transform=figure.transFigure,
             )
         )
-        figure.text(54 / width, middle, entry.text, fontsize=10.5, color=_INK, va="center")
+        figure.text(
+            54 / width, middle, entry.text, fontsize=10.5, color=_INK, va="center", parse_math=False
+        )
     if note:
         longest = int((width - 36) / 6.1)
         short = note if len(note) <= longest else note[: longest - 1].rstrip() + "…"
         place = y(58 + 26 * len(entries))
-        figure.text(18 / width, place, short, fontsize=8, color=_QUIET, va="center")
+        figure.text(
+            18 / width, place, short, fontsize=8, color=_QUIET, va="center", parse_math=False
+        )

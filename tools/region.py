@@ -59,7 +59,7 @@ class Region:
         if isinstance(value, str):
             try:
                 value = json.loads(value)
-            except json.JSONDecodeError as error:
+            except (json.JSONDecodeError, RecursionError) as error:
                 raise RegionError(
                     f"The region is not JSON ({error}); give GeoJSON or west,south,east,north."
                 ) from None

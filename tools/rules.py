@@ -23,7 +23,7 @@ MNDWI = Rule(
     source="Xu 2006, doi:10.1080/01431160600589179" + _NOT_WATER,
 )
 AWEI = Rule(
-    (Condition("AWEI", 0.0),),
+    (Condition("AWEInsh", 0.0),),
     exclude=(_BRIGHT, _SNOW),
     source="Feyisa et al. 2014, doi:10.1016/j.rse.2013.08.029" + _NOT_WATER,
 )

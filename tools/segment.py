@@ -13,6 +13,7 @@ from rasterio.windows import Window
 
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.scene import Scene
+from terralogue.tools import rules
 from terralogue.tools.baselines import UNSEEN, YES, Model
 from terralogue.tools.clouds import CloudScreen, screen
 from terralogue.tools.common_grid import OnGrid, common_frame
@@ -26,6 +27,7 @@ from terralogue.tools.run import Run
 from terralogue.tools.schemas import AreaUnit, Artefact, Measurement, Segmentation
 from terralogue.tools.specialists import TITLES, UNMEASURED, Choice, Job, choose
 from terralogue.tools.vectors import outline, write_geojson
+from terralogue.tools.wording import RAW, each_once, without_doi
 
 _SCREENED = ("cloud", "cloud_shadow")
 _HIDDEN_COLOUR = "#ffffff"
@@ -83,7 +85,7 @@ def segment(
     title = _title(target, used)
     measurements = found.tally.measurements(
         label=title,
-        method=choice.specialist.name + (f" ({model.method})" if model.method else ""),
+        method=f"{choice.specialist.name}: {without_doi(model.method)}",
         unit=unit,
         artefact=found.artefact.id,
     )
@@ -104,7 +106,7 @@ def segment(
         _shown(found.mask, placed),
         _legend(target, title, measurements),
         title=f"{title} in {scene.name}{_when(scene)}",
-        note=f"{choice.specialist.name}: {model.method}",
+        note=f"{choice.specialist.name}: {without_doi(model.method)}",
     )
     return Segmentation(
         tool="segment",
@@ -302,10 +304,9 @@ def _warnings(
     """Everything that has to be said, each once."""
     specialist = choice.specialist
     said = [*scene.warnings, *others, *specialist.cautions]
-    if not scene.calibrated:
-        said.append(
-            f"{scene.name} holds uncalibrated digital numbers, so no published threshold was used."
-        )
+    if rules.FROM_SCENE in said and not scene.calibrated:
+        raw = f"{scene.name} holds {RAW}: no published threshold applies, so one was taken "
+        said[said.index(rules.FROM_SCENE)] = raw + "from the scene itself."
     if scene.sensor is None or scene.sensor.key not in specialist.scores:
         said.append(f"{specialist.name}: {UNMEASURED}.")
     if target == "flooded_area" and reference is None:
@@ -318,4 +319,4 @@ def _warnings(
             f"The reference scene was not used: {specialist.name} looks at one date; "
             "detect_change compares two."
         )
-    return list(dict.fromkeys(said))
+    return each_once(said)

@@ -36,6 +36,7 @@ from terralogue.tools.schemas import Artefact, Measurement, SeriesPoint, TimeSer
 from terralogue.tools.specialists import TITLES, Job, choose
 from terralogue.tools.trend import METHOD, Trend, decimal_year, fit_trend
 from terralogue.tools.view import View, look
+from terralogue.tools.wording import each_once
 
 FEWEST = 3
 # Below this share seen, an area of a target is clearly too small.
@@ -116,7 +117,7 @@ def time_series(
         why="the quantity that was asked for, on the ground that all scenes show",
         measurements=_figures(points, trend, what, table.id),
         artefacts=[table, plot],
-        warnings=list(dict.fromkeys(warnings)),
+        warnings=each_once(warnings),
         quantity=what.title,
         points=points,
     )

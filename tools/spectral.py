@@ -14,9 +14,10 @@ Bands = Mapping[str, NDArray[np.float32]]
 # spyndex calls these parameters "constants" and gives each a default.
 _CONSTANTS = {name: float(item.default) for name, item in spyndex.constants.items() if item.default}
 
-# Not in spyndex; and its AWEInsh adds the last term, which Feyisa et al. 2014 subtract.
+# spyndex's AWEInsh adds the last term, which Feyisa et al. 2014 subtract; the others it has not.
+CORRECTED = {"AWEInsh": "4.0*(G-S1)-(0.25*N+2.75*S2)"}
 _OURS = {
-    "AWEI": "4.0*(G-S1)-(0.25*N+2.75*S2)",
+    **CORRECTED,
     "BR": "B-R",
     "BU": "(S1-N)/(S1+N)-(N-R)/(N+R)",
 }

@@ -105,7 +105,10 @@ def write_geojson(
 
 
 def to_lonlat(polygon: Polygon, transform: Affine, crs: pyproj.CRS) -> BaseGeometry:
-    """A polygon in pixel coordinates as RFC 7946 wants it; empty where it is below a centimetre."""
+    """A polygon in pixel coordinates as RFC 7946 wants it.
+
+    Empty where it is below a centimetre, or beyond what the projection can describe.
+    """
     to_degrees = pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
 
     def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -115,6 +118,8 @@ def to_lonlat(polygon: Polygon, transform: Affine, crs: pyproj.CRS) -> BaseGeome
         return np.column_stack([longitude, latitude])
 
     moved: BaseGeometry = shapely.transform(polygon, project)
+    if not np.isfinite(shapely.get_coordinates(moved)).all():
+        return Polygon()
     west, _, east, _ = moved.bounds
     if east - west > 180:
         moved = shapely.transform(

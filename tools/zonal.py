@@ -21,6 +21,7 @@ from terralogue.tools.schemas import Measurement, ZonalStatistics
 from terralogue.tools.summary import Summary
 from terralogue.tools.tiling import Tile, stream, tiles
 from terralogue.tools.view import View, look, observed, statistics
+from terralogue.tools.wording import each_once
 
 # Bands read together: each keeps its own histogram.
 _TOGETHER = 16
@@ -80,7 +81,7 @@ def zonal_statistics(
         method=f"every pixel whose centre lies inside; {view.hidden_by}",
         measurements=[each.model_copy(update={"artefact": table.id}) for each in figures],
         artefacts=[table],
-        warnings=list(dict.fromkeys(warnings)),
+        warnings=each_once(warnings),
         pixels=pixels,
     )
 

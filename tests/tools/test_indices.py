@@ -107,3 +107,15 @@ def test_no_pixel_is_no_result_and_leaves_no_file(make_scene: MakeScene, tmp_pat
     with pytest.raises(InputError, match="No valid pixel"), Run(store) as run:
         compute_index(scene, "NDVI", run=run)
     assert store.artefacts() == []
+
+
+def test_a_misprinted_formula_is_computed_as_published_and_said(
+    make_scene: MakeScene, run: Run
+) -> None:
+    flat = {"B03": 0.05, "B08": 0.02, "B11": 0.01, "B12": 0.04}
+    bands = {name: np.full((8, 8), value, np.float32) for name, value in flat.items()}
+    result = compute_index(make_scene("lake", bands), "awei", run=run)
+    expected = 4 * (0.05 - 0.01) - (0.25 * 0.02 + 2.75 * 0.04)
+    assert figures(result)["mean"] == pytest.approx(expected, abs=1e-6)
+    assert result.index == "AWEInsh"
+    assert any("wrong sign" in text for text in result.warnings)

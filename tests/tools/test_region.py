@@ -192,3 +192,8 @@ def test_metres_without_a_crs_member_are_explained() -> None:
 def test_what_is_no_region_is_refused_with_the_reason(value: Any, says: str) -> None:
     with pytest.raises(RegionError, match=says):
         Region.parse(value)
+
+
+def test_brackets_without_end_are_an_error_and_no_crash() -> None:
+    with pytest.raises(RegionError, match="not JSON"):
+        Region.parse("[" * 100_000)

@@ -343,3 +343,34 @@ def test_real_scenes_give_a_plausible_share(data_dir: Path, run: Run, name: str)
         source = next(source.glob("*.tif"))
     result = segment(open_scene(source, sensor=sensor), target, run=run)
     assert low <= value(result, "share") <= high
+
+
+def test_the_method_of_a_figure_is_short_and_of_the_result_complete(
+    make_scene: MakeScene, run: Run
+) -> None:
+    result = segment(make_scene("lake", surfaces("water", "forest")), "water", run=run)
+    area, share = result.measurements[:2]
+    assert "doi:" in result.method
+    assert "doi:" not in area.method
+    assert "MNDWI > 0" in area.method
+    assert share.method == "mndwi; share of the observed area"
+
+
+def test_raw_numbers_are_explained_once(tmp_path: Path, run: Run) -> None:
+    path = write_digital(tmp_path / "naip.tif", digital((60, 80, 90, 25), (80, 110, 90, 200)))
+    result = segment(open_scene(path, sensor="naip_rgbn"), "water", run=run)
+    explained = [text for text in result.warnings if "threshold" in text]
+    assert len(explained) == 1
+    assert "taken from the scene itself" in explained[0]
+
+
+@pytest.mark.parametrize("size", [(3000, 1), (1, 3000)])
+def test_a_strip_gives_a_picture_of_a_sensible_size(
+    make_scene: MakeScene, run: Run, size: tuple[int, int]
+) -> None:
+    bands = {name: np.full(size, 0.1, np.float32) for name in NAMES}
+    bands["B03"][:] = 0.2
+    result = segment(make_scene("strip $x_{ $", bands), "water", run=run)
+    with Image.open(result.artefacts[-1].path) as picture:
+        assert max(picture.size) < 2000
+        assert min(picture.size) > 100

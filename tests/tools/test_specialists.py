@@ -111,7 +111,7 @@ def test_awei_subtracts_both_infrared_terms() -> None:
     # Feyisa et al. 2014, equation 2, by hand.
     values = {"G": 0.1, "N": 0.2, "S1": 0.05, "S2": 0.04}
     bands = {name: np.array([value], np.float32) for name, value in values.items()}
-    assert evaluate("AWEI", bands)[0] == pytest.approx(4 * 0.05 - (0.25 * 0.2 + 2.75 * 0.04))
+    assert evaluate("AWEInsh", bands)[0] == pytest.approx(4 * 0.05 - (0.25 * 0.2 + 2.75 * 0.04))
 
 
 def test_an_index_is_nan_where_it_is_not_defined() -> None:

@@ -13,10 +13,18 @@ import pytest
 import shapely.geometry
 from affine import Affine
 from rasterio.crs import CRS
+from shapely.geometry import box
 
 from terralogue.tools import vectors
 from terralogue.tools.grid import Frame
-from terralogue.tools.vectors import MIN_PIXELS, Outlines, outline, write_geojson, write_geopackage
+from terralogue.tools.vectors import (
+    MIN_PIXELS,
+    Outlines,
+    outline,
+    to_lonlat,
+    write_geojson,
+    write_geopackage,
+)
 
 UTM = Frame("utm", 200, 150, CRS.from_epsg(32632), Affine(10, 0, 5e5, 0, -10, 5e6), True)
 
@@ -104,3 +112,9 @@ def test_no_outline_at_all_is_an_empty_collection(tmp_path: Path) -> None:
     assert rings(tmp_path / "a.geojson") == []
     write_geopackage(tmp_path / "a.gpkg", tmp_path / "a.geojson", layer="water")
     assert pyogrio.read_info(tmp_path / "a.gpkg")["features"] == 0
+
+
+def test_an_outline_beyond_the_projection_is_left_out() -> None:
+    utm = pyproj.CRS.from_epsg(32632)
+    far = Affine(5e6, 0, 3e7, 0, -5e6, 3e7)
+    assert to_lonlat(box(0, 0, 2, 2), far, utm).is_empty
