@@ -123,8 +123,10 @@ class CloudShare:
             if part is not parts[0]:
                 each = screen(scene, run.executor, run.progress, window=part)
             classes = each.classes(part)
-            cloud += int(np.count_nonzero(classes == CLOUD))
-            observed += int(np.count_nonzero(classes <= SHADOW))
+            # The networks take missing pixels for dark ground.
+            seen = scene.read(["G" if scene.has("G") else scene.bands[0].name], part).valid
+            cloud += int(np.count_nonzero(seen & (classes == CLOUD)))
+            observed += int(np.count_nonzero(seen & (classes <= SHADOW)))
         self.method = str(self.screen.method)
         if len(parts) > 1:
             self.method += f", on {len(parts)} parts of the scene"

@@ -29,6 +29,7 @@ from terralogue.tools.tiling import Tile, blend, stream, tiles
 
 CLEAR, CLOUD, SHADOW = 0, 1, 2
 _NO_DATA = 255
+_SAMPLE = 256  # pixels along a side, in which every band must show something
 _METRES = 30.0
 _TILE = 256
 _OVERLAP = 0.2
@@ -217,6 +218,13 @@ def _by_network(
     names = _SIX if scene.has(*_SIX) else _FOUR
     level = product_level(scene)
     assert level is not None
+    step = max(1.0, max(window.width, window.height) / _SAMPLE)
+    small = (max(1, round(window.height / step)), max(1, round(window.width / step)))
+    layers = scene.read(names, window, small).data
+    empty = [name for name, layer in zip(names, layers, strict=True) if np.isnan(layer).all()]
+    if empty:
+        reason = f"the networks need {', '.join(empty)}, which holds no data here"
+        return CloudScreen(None, _clear, (f"Clouds were not screened: {reason}.",))
     network = load_network(len(names), level)
     coarser = max(1.0, _METRES / scene.gsd) if scene.gsd else 1.0
     height = max(1, round(window.height / coarser))

@@ -103,8 +103,11 @@ def make_pair(first: Scene, second: Scene, run: Run) -> Pair:
 def in_order(first: Scene, second: Scene) -> tuple[Scene, Scene, list[str]]:
     """The earlier scene, the later one, and what to say about it.
 
-    Two dates decide; without them the order that was given stands, and that is said.
+    Two dates decide; without them the order that was given stands, and that is said, as it is
+    where one scene was given twice.
     """
+    if first.paths == second.paths:
+        return first, second, ["Before and after are the same scene, so nothing can have changed."]
     undated = [scene.name for scene in (first, second) if scene.time is None]
     if undated:
         return first, second, [

@@ -183,6 +183,8 @@ def _burn(job: Job) -> Model:
 
 
 def _cloud(job: Job) -> Model:
+    if job.clouds.method is None:
+        raise RefusalError(job.clouds.warnings[0], reason="sensor")
     return CloudModel(job.scene, job.clouds, job.target)
 
 

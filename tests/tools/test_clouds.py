@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 from scipy.ndimage import gaussian_filter
 
+from terralogue.datasets.errors import RefusalError
 from terralogue.datasets.scene import Scene, open_scene
 from terralogue.datasets.synthetic import make_demo_scene, simulate
 from terralogue.tools.clouds import (
@@ -24,7 +25,11 @@ from terralogue.tools.clouds import (
     screen,
     why_not_network,
 )
+from terralogue.tools.describe import describe_scene
 from terralogue.tools.grid import whole
+from terralogue.tools.run import Run
+from terralogue.tools.segment import segment
+from terralogue.tools.store import Store
 
 MakeScene = Callable[..., Scene]
 NAMES = ("B02", "B03", "B04", "B08", "B11", "B12")
@@ -34,6 +39,11 @@ NAMES = ("B02", "B03", "B04", "B08", "B11", "B12")
 def executor() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(2) as found:
         yield found
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(Store(tmp_path / "workspace"), ("scene",))
 
 
 def cloudy(height: int, width: int) -> NDArray[np.float32]:
@@ -155,3 +165,33 @@ def test_the_level_of_landsat_is_in_the_name_of_its_files(make_scene: MakeScene)
     bands = {name: np.full((5, 5), 0.2, np.float32) for name in ("B2", "B3", "B4", "B5")}
     assert product_level(make_scene("LC08_L1TP_022033", bands, sensor="landsat8")) == "l1c"
     assert product_level(make_scene("LC08_L2SP_022033", bands, sensor="landsat8")) == "l2a"
+
+
+def test_a_band_without_data_is_no_cloudless_sky(make_scene: MakeScene, run: Run) -> None:
+    bands = {name: np.full((40, 40), 0.1, np.float32) for name in ("B02", "B03", "B04", "B08")}
+    bands["B04"][:] = np.nan
+    scene = make_scene("redless", bands)
+    found = screen(scene, run.executor)
+    assert found.method is None
+    assert "R, which holds no data" in found.warnings[0]
+    with pytest.raises(RefusalError, match="not screened"):
+        segment(scene, "cloud", run=run)
+
+
+def test_the_cloud_share_is_of_the_pixels_with_data(tmp_path: Path, run: Run) -> None:
+    source = make_demo_scene(tmp_path / "whole.tif", size=256)
+    with rasterio.open(source) as file:
+        data, profile, names, tags = file.read(), file.profile, file.descriptions, file.tags()
+    half = data[:, :, 128:].copy()
+    data[:, :, :128] = 0
+    shares = []
+    for name, pixels in (("half.tif", half), ("gap.tif", data)):
+        profile.update(width=pixels.shape[2], nodata=0)
+        with rasterio.open(tmp_path / name, "w", **profile) as file:
+            file.write(pixels)
+            file.descriptions = names
+            file.update_tags(**tags)
+        found = describe_scene(open_scene(tmp_path / name), run=run)
+        shares += [each.value for each in found.measurements if each.name == "cloud_share"]
+    assert shares[1] == pytest.approx(shares[0], abs=2.0)
+    assert shares[0] > 4

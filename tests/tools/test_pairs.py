@@ -137,3 +137,10 @@ def test_real_pairs_lie_on_each_other(
     )
     pair = make_pair(first, second, run)
     assert (pair.shift.rows, pair.shift.columns) == pytest.approx(shift, abs=0.3)
+
+
+def test_one_scene_given_twice_is_said_to_be_the_same(make_scene: MakeScene) -> None:
+    scene = make_scene("field", {"B04": np.full((8, 8), 0.2, np.float32)}, time="2020-01-01")
+    first, second, said = in_order(scene, scene)
+    assert first is second is scene
+    assert said == ["Before and after are the same scene, so nothing can have changed."]
