@@ -182,11 +182,11 @@ def _coarse(names: Iterable[str]) -> Acquisition:
         month = _MONTH_ONLY.search(name)
         if month:
             start = datetime(int(month["y"]), int(month["m"]), 1, tzinfo=UTC)
-            note = f"the file name gives only the month {start:%Y-%m}; say the date if it matters"
+            note = f"The file name gives only the month {start:%Y-%m}; say the date if it matters."
             return Acquisition(start, "month", note)
         year = _YEAR_ONLY.search(name.replace("_", " "))
         if year:
             start = datetime(int(year["y"]), 1, 1, tzinfo=UTC)
-            note = f"the file name gives only the year {year['y']}; say the date if it matters"
+            note = f"The file name gives only the year {year['y']}; say the date if it matters."
             return Acquisition(start, "year", note)
     return Acquisition(None, None)

@@ -82,7 +82,9 @@ def assemble(
     gsd = _gsd(main)
     if gsd is None and main.crs is None and key is not None:
         gsd = SENSORS[key].gsd
-    notes = (*collected.warnings, *finding.warnings, *calibration.warnings, taken.warning)
+    # What the numbers were taken for no longer holds where they turned out to be no such product.
+    about_level = finding.warnings if calibration.calibrated else ()
+    notes = (*collected.warnings, *about_level, *calibration.warnings, taken.warning)
     return Assembly(
         name=collected.name,
         paths=collected.paths,

@@ -108,8 +108,9 @@ def _data_file(path: Path) -> Path:
 def _common_name(paths: Sequence[Path]) -> str:
     stems = [names.group_of(path.stem) for path in paths]
     if len(set(stems)) == 1 and stems[0]:
-        return stems[0].replace(" ", "_")
-    return paths[0].parent.name if not stems[0] else paths[0].stem
+        written = {word.casefold(): word for word in re.split(r"[-_. ]+", paths[0].stem)}
+        return "_".join(written.get(word, word) for word in re.split(r"[_ ]", stems[0]))
+    return names.folder_title(paths[0].parent) if not stems[0] else paths[0].stem
 
 
 def _collect_folder(folder: Path) -> Collected:

@@ -75,6 +75,6 @@ def sentinel2_level(e: Evidence, bands: tuple[Band, ...]) -> tuple[str, str, str
     return (
         "sentinel2_l2a",
         "the level is not stated",
-        "the processing level is not stated; taken as surface reflectance (L2A): if it is top of "
-        "atmosphere, state the sensor sentinel2_l1c",
+        "The processing level is not stated; it was taken for surface reflectance (L2A): if it is "
+        "top of atmosphere, state the sensor sentinel2_l1c.",
     )
