@@ -95,7 +95,8 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
     )
     ask.description += "back (answer it with --thread ID -q ANSWER), 4 refused."
     add = ask.add_argument
-    add("scenes", nargs="*", metavar="SCENE", help="file or folder, one scene each")
+    add("scenes", nargs="*", metavar="SCENE", help="file or folder, one scene each; the one-band "
+        "files of one acquisition are one scene")  # fmt: skip
     add("-q", "--question", metavar="TEXT", help="the question, or the answer to one; without it "
         "a thread goes on with what was cut short")  # fmt: skip
     add("--json", action="store_true", help="print one JSON object")

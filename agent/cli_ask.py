@@ -10,6 +10,7 @@ from pathlib import Path
 
 from terralogue.agent.answer import Answer, Event, Finished, ToolProgress, ToolStarted
 from terralogue.agent.session import ChatSession
+from terralogue.agent.uploads import grouped
 from terralogue.datasets.errors import InputError
 
 
@@ -36,7 +37,7 @@ async def _asked(session: ChatSession, args: argparse.Namespace) -> Answer:
     teller = _Teller(quiet=args.json and not sys.stderr.isatty())
     events = session.stream(
         args.question,
-        args.scenes,
+        grouped(args.scenes),
         region=args.region,
         point=_point(args.point),
         sensor=args.sensor,

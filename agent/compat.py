@@ -28,6 +28,12 @@ TOOL_TITLES: Final = {
     "search_catalog": "search satellite catalogues",
     "export": "export a result",
 }
+EXPORT_FORMATS: Final = ("cog", "geojson", "geopackage", "csv", "png")
+# Targets that only a learned model tells apart, and the wider one that can stand in for them.
+UNMODELLED: Final = {
+    "tree_cover": "vegetation", "cropland": "vegetation", "grassland": "vegetation",
+    "wetland": "vegetation", "building": "built_up", "road": "built_up", "tree": "vegetation",
+}  # fmt: skip
 _NO_SCENE_NEEDED: Final = frozenset(
     {"search_archive", "search_changes", "search_catalog", "export"}
 )
@@ -76,7 +82,12 @@ def warn(plan: Plan, warning: str) -> Plan:
     return plan.model_copy(update={"warnings": (*plan.warnings, warning)})
 
 
-def check(plan: Plan, inputs: Inputs, tools: frozenset[str] | None = None) -> Plan:
+def check(
+    plan: Plan,
+    inputs: Inputs,
+    tools: frozenset[str] | None = None,
+    targets: frozenset[str] | None = None,
+) -> Plan:
     """Test a plan against what the scenes, the archive and the marks on the map can support.
 
     Args:
@@ -84,6 +95,7 @@ def check(plan: Plan, inputs: Inputs, tools: frozenset[str] | None = None) -> Pl
         inputs: everything that is known beside the words.
         tools: names of the installed tools; None skips that test, as a dry run on declared inputs
             does.
+        targets: what the installed models can outline; None skips that test.
 
     Returns:
         The plan, perhaps with warnings, or a question or refusal in its place.
@@ -106,7 +118,7 @@ def check(plan: Plan, inputs: Inputs, tools: frozenset[str] | None = None) -> Pl
         plan = _check_call(plan, call, inputs, scenes)
         if plan.route != "tools":
             return plan
-    return _check_installed(plan, tools)
+    return _check_models(_check_installed(plan, tools), targets)
 
 
 def measurable(tools: frozenset[str] | None) -> tuple[str, ...]:
@@ -125,6 +137,27 @@ def _check_installed(plan: Plan, tools: frozenset[str] | None) -> Plan:
                 "out_of_scope",
                 f"No tool is installed here to {TOOL_TITLES[call.tool]}; what can be done: {able}.",
             )
+    return plan
+
+
+def _check_models(plan: Plan, targets: frozenset[str] | None) -> Plan:
+    if targets is None or plan.route != "tools":
+        return plan
+    for call in plan.calls:
+        form = call.arguments.get("format", "cog")
+        if call.tool == "export" and form not in EXPORT_FORMATS:
+            return refuse(
+                plan, "out_of_scope",
+                f"A {form} cannot be written here; {', '.join(EXPORT_FORMATS)} can.",
+            )  # fmt: skip
+        target = call.arguments.get("target", call.arguments.get("quantity"))
+        if target in UNMODELLED and target not in targets:
+            noun, wider = str(target).replace("_", " "), UNMODELLED[target]
+            return refuse(
+                plan, "out_of_scope",
+                f"No method here can tell {noun} from other {wider.replace('_', ' ')} yet. All of "
+                f"the {wider.replace('_', ' ')} together can be measured: ask for that instead.",
+            )  # fmt: skip
     return plan
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from terralogue.agent.answer import Answer, AnswerArtefact, AnswerMeasurement
@@ -97,17 +97,18 @@ def _text(
         parts.append(f"{where}: {said}" if len(plan.calls) > 1 and where else said)
     if stop is not None:
         route: Route = "clarify" if isinstance(stop, ClarifyError) else "refuse"
-        return "\n\n".join([*parts, str(stop)]), route
+        notes = state["notes"] if route == "clarify" else []
+        return "\n\n".join([*parts, *notes, str(stop)]), route
     if plan.route == "answer":
         reading = state.get("reading") or {}
-        return str(reading.get("text") or _offer(reading, names)), "answer"
+        return str(reading.get("text") or _offer(reading, names, plan.target)), "answer"
     parts += [f"How: {how}" for how in dict.fromkeys(map(_how, state["results"]))]
     if warnings := _warnings(state, plan):
         parts.append("\n".join(["Mind:", *(f"- {warning}" for warning in warnings)]))
     return "\n\n".join(parts), "tools"
 
 
-def _offer(reading: dict[str, Any], names: dict[str, str]) -> str:
+def _offer(reading: dict[str, Any], names: dict[str, str], target: str | None) -> str:
     """What can be measured where nothing can be read off the picture."""
     offers = [
         f"{names.get(scene, scene)}: {', '.join(map(_noun, targets))}."
@@ -116,9 +117,20 @@ def _offer(reading: dict[str, Any], names: dict[str, str]) -> str:
     ]
     if not offers:
         return f"{NO_READER} Ask for an area, an index or a change instead."
-    return "\n".join(
-        [NO_READER, "What can be measured instead:", *(f"- {line}" for line in offers)]
-    )
+    lines = [NO_READER, "What can be measured instead:", *(f"- {line}" for line in offers)]
+    return "\n".join([*lines, f"Ask for instance: {_examples(reading['measurable'], target)}"])
+
+
+def _examples(measurable: Mapping[str, Sequence[str]], target: str | None) -> str:
+    """Questions that a person can type, about what was asked for where it can be measured."""
+    shared = [
+        t for t in next(iter(measurable.values())) if all(t in s for s in measurable.values())
+    ]
+    noun = _noun(target if target in shared else (shared or ["vegetation"])[0])
+    asked = [f"how much is {noun}, in hectares?"]
+    if len(measurable) > 1:
+        asked = ["how much has changed, in hectares?", f"how much {noun} was gained or lost?"]
+    return " or ".join(f'"{question}"' for question in asked)
 
 
 def _noun(target: str) -> str:
@@ -126,7 +138,9 @@ def _noun(target: str) -> str:
 
 
 def _how(result: dict[str, Any]) -> str:
-    method, why = result["method"].rstrip("."), result["why"].rstrip(".")
+    """Method and reason, without what a warning says anyway."""
+    method, said = result["method"].rstrip("."), " ".join(result["warnings"])
+    why = "; ".join(part for part in result["why"].rstrip(".").split("; ") if part not in said)
     return f"{method}. Why this method: {why}." if why else f"{method}."
 
 

@@ -58,6 +58,8 @@ def _shifts(question: Question, inputs: Inputs) -> Mapping[str, float]:
         add(-0.2, "look", "measure", "count", "index", "zonal", "point", "metadata", "coords")
     if len(inputs.scenes) == 1 and not {"change", "between", "worse"} & question.cues:
         add(-0.15, "change", "look_change")
+    if len(inputs.scenes) < 3 and not {"series", "change", "between", "worse"} & question.cues:
+        add(-0.15, "series")
     if len(inputs.scenes) == 2:
         add(0.1, "change", "look_change")
     if len(inputs.scenes) > 2:

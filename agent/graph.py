@@ -77,7 +77,7 @@ def _plan(world: World, state: State) -> tuple[Plan, str]:
     )
     plans = []
     for wording in state["wordings"]:
-        plan = check(world.planner.plan(wording, inputs), inputs, world.tools)
+        plan = check(world.planner.plan(wording, inputs), inputs, world.tools, world.targets)
         if plan.route != "clarify":
             return _bounded(plan), wording
         plans.append(plan)

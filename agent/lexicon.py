@@ -26,7 +26,7 @@ ENGLISH_NOUN: Final = {
 }  # fmt: skip
 TARGETS: Final = (*ENGLISH_NOUN, "any")
 # Words that name an event as well as a place: with a plainer noun beside them, that noun is meant.
-_EVENTS: Final = frozenset({"burned_area", "flooded_area"})
+EVENTS: Final = frozenset({"burned_area", "flooded_area"})
 # Words that often only say where: "houses near the river", "cars on the road".
 _SETTINGS: Final = frozenset({"road", "water", "built_up", "bare_soil", "building"})
 
@@ -132,7 +132,7 @@ def best(found: Sequence[Mention], wanted: frozenset[str] | None = None) -> Ment
     def weight(m: Mention) -> tuple[float, int]:
         score = m.score
         others = {o.target for o in pool} - {m.target}
-        if m.target in _EVENTS and others - _EVENTS:
+        if m.target in EVENTS and others - EVENTS:
             score -= 0.1
         if m.target in _SETTINGS and m.score < 1 and others:
             score -= 0.2

@@ -67,7 +67,7 @@ _SCHEMAS: Final[dict[str, tuple[dict[str, Any], int]]] = {
     "search_archive": ({"text": _text("what to find"), "scene": _SCENE}, 0),
     "search_changes": ({"text": _text("the change to find")}, 1),
     "search_catalog": ({"place": _text("place name"), "period": _text("time")}, 2),
-    "export": ({"format": _text("file", ("cog", "geojson", "gpkg", "csv", "report"))}, 1),
+    "export": ({"format": _text("file", ("cog", "geojson", "geopackage", "csv", "report"))}, 1),
     "answer_from_image": ({"interpretation": _text("the question in plain words")}, 1),
     "ask_user": (
         {

@@ -115,8 +115,9 @@ def _settle_sensor(world: World, state: State, reply: str, options: list[str]) -
     try:
         for scene in alike:
             world.set_sensor(scene.id, sensor)
-    except InputError:
-        return None
+    except InputError as error:
+        # A sensor that does not fit is said, or the same question would come without a reason.
+        return [str(error)] if sensor in options else None
     return [f"{scene.name} was read as {sensor}, as you said." for scene in alike]
 
 

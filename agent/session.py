@@ -46,6 +46,7 @@ from terralogue.agent.state import State, Update, new_turn
 from terralogue.agent.world import ImageReader, OnProgress
 from terralogue.datasets.errors import EOError, InputError
 from terralogue.tools.server import build_server
+from terralogue.tools.specialists import TITLES
 from terralogue.tools.store import Store
 
 _EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
@@ -66,6 +67,7 @@ class _World:
         self.store = store
         self.client = client
         self.tools = tools
+        self.targets = frozenset(TITLES)
         self.planner = planner
         self.reader = reader
 

@@ -106,7 +106,8 @@ def _earlier(inputs: Inputs, acts: Acts) -> Wanted | None:
     return replace(
         found,
         target=found.target or (mention.target if mention else None),
-        index=found.index or lexicon.index_name(answer.tokens),
+        # The method of a measured target names indices too; they are not what was asked for.
+        index=found.index or (None if found.target else lexicon.index_name(answer.tokens)),
         several=bool(_SEVERAL.search(answer.english)),
     )
 

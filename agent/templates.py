@@ -13,7 +13,7 @@ from typing import Final
 
 from terralogue.agent import lexicon
 from terralogue.agent import templates_plain as plain
-from terralogue.agent.facts import by_date
+from terralogue.agent.facts import SceneView, by_date
 from terralogue.agent.plan import Plan
 from terralogue.agent.questions import Question
 from terralogue.agent.wanted import (
@@ -39,10 +39,12 @@ _EVERY_CLASS: Final = re.compile(
     r"\b(land ?cover|lulc|land ?use|classes|classify|classification)\b"
 )
 _FORMATS: Final = {
-    "geojson": "geojson", "shapefile": "gpkg", "geopackage": "gpkg", "gpkg": "gpkg", "csv": "csv",
+    "geojson": "geojson", "shapefile": "geopackage", "geopackage": "geopackage",
+    "gpkg": "geopackage", "csv": "csv",
     "excel": "csv", "spreadsheet": "csv", "table": "csv", "report": "report", "pdf": "report",
     "document": "report", "geotiff": "cog", "cog": "cog", "tiff": "cog", "raster": "cog",
-    "vector": "geojson", "polygons": "geojson", "kml": "geojson", "qgis": "gpkg", "arcgis": "gpkg",
+    "vector": "geojson", "polygons": "geojson", "kml": "geojson", "qgis": "geopackage",
+    "arcgis": "geopackage",
 }  # fmt: skip
 UNIT_WORDS: Final = {
     "ha": "hectares", "km2": "square kilometres", "acre": "acres", "m2": "square metres",
@@ -87,11 +89,26 @@ def _measure(wanted: Wanted) -> Plan:
     scene = wanted.newest
     unit = UNIT_WORDS.get(wanted.unit or "", "hectares" if scene.facts.georeferenced else "")
     amount = f", in {unit}" if unit else ", as a share of the image"
+    before = _before(wanted)
+    noun, against = wanted.noun, f", against {before.title}" if before else ""
+    if wanted.target == "flooded_area" and before is None:
+        noun = "under water (one scene cannot tell a flood from permanent water)"
     return plan_of(
-        f"Measure how much of {scene.title} is {wanted.noun}{_inside(wanted)}{amount}",
-        call(wanted, "segment", scene=scene.id, target=wanted.target, unit=wanted.unit),
+        f"Measure how much of {scene.title} is {noun}{against}{_inside(wanted)}{amount}",
+        call(
+            wanted, "segment", scene=scene.id, target=wanted.target, unit=wanted.unit,
+            reference=before.id if before else None,
+        ),
         target=wanted.target,
-    )
+    )  # fmt: skip
+
+
+def _before(wanted: Wanted) -> SceneView | None:
+    """The earlier one of two scenes, where the target is what an event left behind."""
+    ordered = by_date(wanted.scenes)
+    if wanted.target not in lexicon.EVENTS or ordered is None or len(ordered) != 2:
+        return None
+    return ordered[0]
 
 
 def _land_cover(wanted: Wanted) -> Plan:

@@ -61,6 +61,16 @@ def sort_uploads(files: Sequence[str | Path]) -> Uploads:
     return Uploads(tuple(map(tuple, groups.values())), regions[0] if regions else None)
 
 
+def grouped(sources: Sequence[str]) -> list[str | list[str]]:
+    """Sources as scenes: the one-band files of one acquisition in one folder are one scene."""
+    groups: dict[object, list[str]] = {}
+    for source in sources:
+        path = Path(source)
+        key = (path.parent, _scene_key(path)) if path.is_file() else len(groups)
+        groups.setdefault(key, []).append(source)
+    return [group[0] if len(group) == 1 else group for group in groups.values()]
+
+
 def _scene_key(path: Path) -> str:
     """Equal for the one-band files of one acquisition, different for everything else."""
     stem = path.stem

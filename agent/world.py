@@ -24,6 +24,7 @@ class World(Protocol):
 
     planner: Planner
     tools: frozenset[str]
+    targets: frozenset[str]
     reader: ImageReader | None
 
     def facts(self, scenes: Sequence[str]) -> tuple[SceneFacts, ...]:

@@ -37,7 +37,7 @@ _WAVELENGTH = re.compile(r"lambda([A-Z]\d?)")
 # Ratios whose denominator is next to nothing are noise, and would rule every statistic.
 _LARGEST = 1e6
 # Names that people use, where spyndex has another.
-_ALIASES = {"awei": "AWEInsh", "bsi": "BI", "ndbsi": "BI"}
+_ALIASES = {"awei": "AWEInsh", "bsi": "BI", "ndbsi": "BI", "ndre": "NDREI"}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
-from scipy.signal.windows import tukey
 
 from terralogue.tools.run import Progress
 
@@ -149,7 +148,10 @@ def blend(
         for row in rows
         for column in columns
     ]
-    taper = tukey(size, alpha=2 * overlap).astype(np.float32)
+    edge = overlap * (size - 1)
+    near = np.minimum(np.arange(size), np.arange(size)[::-1])
+    taper = 0.5 - 0.5 * np.cos(np.pi * np.minimum(near / edge, 1)) if edge else np.ones(size)
+    taper = taper.astype(np.float32)
     weight = taper[:, None] * taper[None, :]
     strip: NDArray[np.float32] | None = None
     total: NDArray[np.float32] | None = None

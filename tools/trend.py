@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from scipy import stats
 
 METHOD = (
     "Theil-Sen slope (Sen 1968, doi:10.1080/01621459.1968.10480934), its 95 % interval, and the p "
@@ -47,6 +46,8 @@ def decimal_year(moment: datetime) -> float:
 
 def fit_trend(years: Sequence[float], values: Sequence[float]) -> Trend:
     """Fit a trend to at least three values at different times (decimal years)."""
+    from scipy import stats  # half a second to load: only when a series is asked for
+
     time, value = np.asarray(years, np.float64), np.asarray(values, np.float64)
     slope, intercept, low, high = (float(v) for v in stats.theilslopes(value, time, alpha=0.95))
     with warnings.catch_warnings():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from terralogue.agent.uploads import sort_uploads
+from terralogue.agent.uploads import grouped, sort_uploads
 from terralogue.datasets.errors import InputError
 
 
@@ -58,3 +58,14 @@ def test_geojson_is_the_region() -> None:
 def test_what_belongs_nowhere_is_told(files: list[str], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         sort_uploads(files)
+
+
+def test_one_band_files_of_one_folder_are_one_scene_and_folders_stay_apart(tmp_path: Path) -> None:
+    for name in ("before/B03.tif", "before/B04.tif", "after/B03.tif", "after/B04.tif", "a.tif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    before = [str(tmp_path / "before" / name) for name in ("B03.tif", "B04.tif")]
+    after = [str(tmp_path / "after" / name) for name in ("B03.tif", "B04.tif")]
+    single, folder = str(tmp_path / "a.tif"), str(tmp_path / "before")
+    found = grouped([*before, *after, single, folder])
+    assert found == [before, after, single, folder]
