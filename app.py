@@ -9,7 +9,6 @@ Nothing is fetched from elsewhere: scripts and styles come from this server, fon
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import logging
 import os
@@ -64,7 +63,6 @@ class Page:
         self.store = Store(workspace(home))
         self.session = ChatSession(home=home)
         self.session.__enter__()
-        atexit.register(self.session.close)
         with gr.Blocks(
             title="Terralogue", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)
         ) as self.blocks:
@@ -216,8 +214,10 @@ class Page:
 
     def on_upload(self, files: list[str], history: list[Any], visit: Visit) -> Update:
         """Files from the button beside the scene."""
-        with _sentences():
+        try:
             said = visit.upload(self.store, files)
+        except EOError as error:
+            said = str(error)
         return {
             **self.view(visit),
             self.chat: [*history, _says(said)],
@@ -249,8 +249,10 @@ class Page:
 
     def on_region(self, text: str, visit: Visit) -> Update:
         """A bounding box, or nothing to lift it."""
-        with _sentences():
+        try:
             visit.confine(text)
+        except EOError as error:
+            gr.Warning(str(error))  # gr.Error would take the place of all that may change
         return {self.visit: visit, self.region_state: _region_html(visit.region)}
 
     async def ask(
@@ -262,8 +264,8 @@ class Page:
         if not question and not files:
             yield {self.visit: visit}
             return
-        attached = f"Uploaded: {', '.join(Path(file).name for file in files)}" if files else ""
-        said = "\n\n".join(part for part in (attached, question) if part)
+        attached = [f"Uploaded: {', '.join(Path(file).name for file in files)}"] if files else []
+        said = "\n\n".join([*attached, question]).strip()
         history = [*history, _says(said, role="user")]
         yield {self.chat: [*history, THINKING], self.box: _box(busy=True)}
         if files:
@@ -276,11 +278,11 @@ class Page:
                 history = [*history, _says(told)]
             panel = await asyncio.to_thread(self.view, visit)
             yield {**panel, self.tabs: gr.Tabs(selected="scene"), self.chat: history}
-        if question:
-            async for update in self._turn(question, history, visit):
-                yield update
-        else:
+        if not question:
             yield {self.box: _box(busy=False)}
+            return
+        async for update in self._turn(question, history, visit):
+            yield update
 
     async def _turn(self, question: str, history: list[Any], visit: Visit) -> AsyncIterator[Update]:
         steps, drawn, answer = Steps(), 0.0, None
@@ -356,18 +358,16 @@ class Page:
         """Go on with an earlier conversation; it remembers its scenes."""
         turns = self.session.history(thread.strip()) if thread.strip() else []
         if not turns:
-            message = f"There is no conversation {thread!r}; check its id."
-            raise gr.Error(message, print_exception=False)
+            gr.Warning(f"There is no conversation {thread!r}; check its id.")
+            return {self.thread: thread}
         past = [_says(turn.content, role=turn.role) for turn in turns]
         return {**self.view(Visit(thread.strip(), asked=True)), self.chat: past}
 
     def on_load(self, request: gr.Request) -> Update:
         """A fresh tab; the address …/?thread=ID goes on with an earlier conversation."""
-        thread = request.query_params.get("thread")
-        if thread:
-            with contextlib.suppress(gr.Error):
-                return self.on_thread(thread)
-        return self.view(Visit())
+        named = request.query_params.get("thread")
+        update = self.on_thread(named) if named else {}
+        return update if self.visit in update else self.view(Visit())
 
     async def api(
         self, message: dict[str, Any], thread: str, region: str

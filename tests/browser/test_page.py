@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 
 from terralogue.agent.samples import SAMPLES
 from terralogue.datasets.synthetic import make_demo_scene
@@ -143,3 +145,30 @@ def test_a_file_that_is_no_scene_is_told_and_the_chat_goes_on(page: Any, tmp_pat
     assert "Traceback" not in page.locator("#chat").inner_text()
     page.locator("#samples button").first.click()
     page.locator("#scene-picture img").wait_for()
+
+
+def test_an_unknown_conversation_is_told_and_the_page_stays(page: Any) -> None:
+    box = page.locator("#thread textarea, #thread input").first
+    box.fill("no such id")
+    box.press("Enter")
+    page.get_by_text("There is no conversation 'no such id'").first.wait_for()
+    assert not page.locator("#chat").get_by_text("Error", exact=True).is_visible()
+    _ask(page, "How much water?")
+    page.locator("#chat .bot").first.wait_for()
+
+
+def test_a_question_of_ours_is_answered_with_a_click(page: Any, tmp_path: Path) -> None:
+    scene = tmp_path / "unnamed.tif"
+    numbers = np.random.default_rng(0).integers(400, 3000, (5, 64, 64), dtype=np.uint16)
+    profile = {"driver": "GTiff", "dtype": "uint16", "count": 5, "height": 64, "width": 64}
+    grid = Affine(30.0, 0.0, 500_000.0, 0.0, -30.0, 5_000_000.0)
+    with rasterio.open(scene, "w", crs="EPSG:32633", transform=grid, **profile) as target:
+        target.write(numbers)
+    page.locator("#box input[type=file]").set_input_files(str(scene))
+    page.locator("#box .thumbnail-item").wait_for()
+    _ask(page, "How much of this is vegetation?")
+    option = page.get_by_role("button", name="landsat8").first
+    option.wait_for()
+    option.click()
+    page.locator("#chat .user", has_text="landsat8").first.wait_for()
+    page.locator("#chat .bot", has_text="landsat8:").first.wait_for()
