@@ -46,7 +46,6 @@ from terralogue.agent.state import State, Update, new_turn
 from terralogue.agent.world import ImageReader, OnProgress
 from terralogue.datasets.errors import EOError, InputError
 from terralogue.tools.server import build_server
-from terralogue.tools.specialists import TITLES
 from terralogue.tools.store import Store
 
 _EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
@@ -60,14 +59,14 @@ class _World:
         self,
         store: Store,
         client: Client,
-        tools: frozenset[str],
+        tools: Mapping[str, Mapping[str, Any]],
         planner: Planner,
         reader: ImageReader | None,
     ) -> None:
         self.store = store
         self.client = client
-        self.tools = tools
-        self.targets = frozenset(TITLES)
+        self.tools = frozenset(tools)
+        self.targets = frozenset(tools["segment"]["properties"]["target"]["examples"])
         self.planner = planner
         self.reader = reader
 
@@ -252,7 +251,8 @@ class ChatSession:
             AsyncSqliteSaver.from_conn_string(str(threads_file(self._home))) as saver,
             Client(build_server(store)) as client,
         ):
-            tools = frozenset(tool.name for tool in await mcp_tools.list_tools(client))
+            listed = await mcp_tools.list_tools(client)
+            tools = {tool.name: tool.input_schema for tool in listed}
             world = _World(store, client, tools, self._planner, self._reader)
             yield _Service(world, build_graph(world, saver), saver)
 

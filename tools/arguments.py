@@ -148,23 +148,25 @@ class Interface:
 
 
 def interface(
-    name: str, function: Callable[..., BaseModel], texts: Mapping[str, str] = MappingProxyType({})
+    name: str,
+    function: Callable[..., BaseModel],
+    choices: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Interface:
     """Read the interface of a tool from its signature and docstring.
 
     Args:
         name: as clients call it.
         function: the tool.
-        texts: argument → description, where the docstring's will not do.
+        choices: argument → the values it is meant to have. They stand in the schema as `examples`
+            and not as an enumeration, so that the tool itself explains any other value.
 
     Raises:
         TypeError: the function does not say what it returns.
     """
     hints = typing.get_type_hints(function, include_extras=True)
     summary, documented = _docstring(function)
-    said = {**documented, **texts}
     arguments = tuple(
-        _argument(parameter, hints[name], said.get(name))
+        _argument(parameter, hints[name], documented.get(name), choices.get(name, ()))
         for name, parameter in inspect.signature(function).parameters.items()
         if hints.get(name) is not Run
     )
@@ -174,7 +176,9 @@ def interface(
     return Interface(name, summary, arguments, result)
 
 
-def _argument(parameter: inspect.Parameter, hint: Any, text: str | None) -> Argument:
+def _argument(
+    parameter: inspect.Parameter, hint: Any, text: str | None, choices: Sequence[str]
+) -> Argument:
     """Translate one parameter: `Scene`, `Scene | None`, `Sequence[Scene]`, and so on."""
     bare = typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
     union = typing.get_origin(bare) in (typing.Union, types.UnionType)
@@ -194,8 +198,10 @@ def _argument(parameter: inspect.Parameter, hint: Any, text: str | None) -> Argu
     texts = [text[0].upper() + text[1:]] if text else []
     if kind in _WIRE:
         texts.append(_WIRE[kind][0].__metadata__[-1].description)
+    if choices:
+        texts.append(f"One of: {', '.join(choices)}")
     if texts:
-        wire = Annotated[wire, Field(description=". ".join(texts))]
+        wire = Annotated[wire, Field(description=". ".join(texts), examples=list(choices) or None)]
     changed = parameter.replace(annotation=wire, kind=inspect.Parameter.KEYWORD_ONLY)
     return Argument(changed, read, kind is Scene or hint == SceneId)
 

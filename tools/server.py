@@ -94,8 +94,8 @@ TOOLS: dict[str, ToolFunction] = {
     "time_series": time_series,
     "export": export,
 }
-# What a client has to know of an argument where the docstring only names a table.
-TEXTS = {"segment": {"target": f"What to look for: {', '.join(TITLES)}"}}
+# The values of an argument where the docstring only names a table; an agent plans with them.
+CHOICES = {"segment": {"target": tuple(TITLES)}}
 
 CALLS_AT_ONCE = 4
 LARGEST_RESOURCE = 64 * 2**20
@@ -136,7 +136,7 @@ class _Server(MCPServer):
     ) -> None:
         self._store = store
         self._interfaces = {
-            name: interface(name, tool, TEXTS.get(name, {})) for name, tool in tools.items()
+            name: interface(name, tool, CHOICES.get(name, {})) for name, tool in tools.items()
         }
         limiter = anyio.CapacityLimiter(CALLS_AT_ONCE)
         # Where the process has no logging yet, the library would set up one with boxes and colours.
