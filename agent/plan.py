@@ -23,7 +23,9 @@ class SceneFacts(_Model):
     sensor: str | None = Field(default=None, description="Key or alias in SENSORS; None: unknown")
     bands: tuple[str, ...] = Field(default=(), description="spyndex short names, such as G, N, S1")
     georeferenced: bool = True
-    date: str | None = Field(default=None, description="YYYY-MM-DD")
+    date: str | None = Field(
+        default=None, description="YYYY-MM-DD; YYYY or YYYY-MM where no more is known"
+    )
     gsd: float | None = Field(default=None, description="Metres per pixel")
     calibrated: bool = True
     sensor_question: str | None = None

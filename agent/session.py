@@ -81,7 +81,7 @@ class _World:
             sensor=scene.sensor.key if scene.sensor else None,
             bands=tuple(dict.fromkeys(b.common for b in scene.bands if b.common)),
             georeferenced=scene.georeferenced,
-            date=scene.time.date().isoformat() if scene.time else None,
+            date=scene.date,
             gsd=scene.gsd,
             calibrated=scene.calibrated,
             sensor_question=scene.recognition.question,

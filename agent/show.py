@@ -92,7 +92,7 @@ def facts_html(scene: Scene) -> str:
         "Sensor": f"{sensor} — {reason}" if reason else sensor,
         "Bands": names + more,
         "Pixel": f"{pixel} · {scene.width} by {scene.height} pixels",
-        "Date": scene.time.date().isoformat() if scene.time else "unknown",
+        "Date": scene.date or "unknown",
         "Place": place,
         "Numbers": scene.unit if scene.calibrated else f"{scene.unit}, uncalibrated",
         "Cloud mask": scene.quality.kind if scene.quality else "none in the file",

@@ -11,7 +11,7 @@ from terralogue.agent.plan import Inputs, Plan, ToolCall
 from terralogue.agent.questions import Question
 from terralogue.datasets.errors import MissingSlot, RefusalReason
 
-TARGET_OPTIONS: Final = ("water", "tree cover", "cropland", "built-up land")
+TARGET_OPTIONS: Final = ("water", "vegetation", "bare soil", "built-up land")
 _WITHOUT_REGION: Final = frozenset(
     {"describe_scene", "segment_at_point", "search_archive", "search_changes", "export"}
 )

@@ -50,6 +50,7 @@ _PATTERNS = tuple(
         rf"(?:l71|l5)\d{{6}}_\d{{3}}{_YEAR}{_MONTH}{_DAY}(?!\d)",
     )
 )
+IMPRECISE = "The file name gives only"
 _MONTH_ONLY = re.compile(rf"(?<![a-z0-9]){_YEAR}[-_.]{_MONTH}(?![0-9])", re.IGNORECASE)
 _YEAR_ONLY = re.compile(rf"(?<![a-z0-9]){_YEAR}(?![a-z0-9])", re.IGNORECASE)
 # The time in the old Sentinel-2 granule names is that of processing.
@@ -182,11 +183,11 @@ def _coarse(names: Iterable[str]) -> Acquisition:
         month = _MONTH_ONLY.search(name)
         if month:
             start = datetime(int(month["y"]), int(month["m"]), 1, tzinfo=UTC)
-            note = f"The file name gives only the month {start:%Y-%m}; say the date if it matters."
+            note = f"{IMPRECISE} the month {start:%Y-%m}; say the date if it matters."
             return Acquisition(start, "month", note)
         year = _YEAR_ONLY.search(name.replace("_", " "))
         if year:
             start = datetime(int(year["y"]), 1, 1, tzinfo=UTC)
-            note = f"The file name gives only the year {year['y']}; say the date if it matters."
+            note = f"{IMPRECISE} the year {year['y']}; say the date if it matters."
             return Acquisition(start, "year", note)
     return Acquisition(None, None)

@@ -107,6 +107,13 @@ class Scene:
         self.quality: Quality | None = assembly.quality
 
     @property
+    def date(self) -> str | None:
+        """Of acquisition, no finer than it was stated: 2020, 2020-07 or 2020-07-04."""
+        if self.time is None:
+            return None
+        return self.time.isoformat()[: {"year": 4, "month": 7}.get(self.time_precision or "", 10)]
+
+    @property
     def bounds_wgs84(self) -> tuple[float, float, float, float] | None:
         """West, south, east, north in degrees; None without georeference."""
         if self.crs is None or not self.georeferenced:

@@ -161,10 +161,8 @@ def _parts(scene: Scene) -> list[Window]:
 
 def time_text(scene: Scene) -> str | None:
     """ISO 8601, as precise as it is known."""
-    if scene.time is None:
-        return None
-    cut = {"year": 4, "month": 7, "day": 10}.get(scene.time_precision or "")
-    return scene.time.isoformat()[:cut]
+    coarse = scene.time_precision in ("year", "month", "day")
+    return scene.date if coarse or scene.time is None else scene.time.isoformat()
 
 
 def _check_sensor(scene: Scene) -> InputCheck:

@@ -200,13 +200,7 @@ def _about(shift: Shift) -> Sequence[str]:
 
 
 def _dates(*scenes: Scene) -> str:
-    cut = {"year": 4, "month": 7}
-    texts = [
-        scene.time.isoformat()[: cut.get(scene.time_precision or "", 10)]
-        for scene in scenes
-        if scene.time is not None
-    ]
-    return " and ".join(dict.fromkeys(texts))
+    return " and ".join(dict.fromkeys(scene.date for scene in scenes if scene.date))
 
 
 def _title(scene: Scene) -> str:

@@ -138,9 +138,7 @@ def segment(
 
 
 def _when(scene: Scene) -> str:
-    """The date, as far as it is known."""
-    form = {"year": "%Y", "month": "%Y-%m"}.get(scene.time_precision or "", "%Y-%m-%d")
-    return f", {scene.time.strftime(form)}" if scene.time else ""
+    return f", {scene.date}" if scene.date else ""
 
 
 def _title(target: str, reference: Scene | None) -> str:

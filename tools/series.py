@@ -14,6 +14,7 @@ import shapely
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
+from terralogue.datasets.acquisition import IMPRECISE
 from terralogue.datasets.errors import (
     ClarifyError,
     InputError,
@@ -93,7 +94,8 @@ def time_series(
         run.progress(0, None, f"Measuring {time_text(scene)}")
         view = look(scene, shared, run)
         found = what.measure(view, run)
-        warnings += [*view.warnings, *found.warnings]
+        warnings += [text for text in view.warnings if not text.startswith(IMPRECISE)]
+        warnings += found.warnings
         values.append(found)
         run.progress(number + 1, len(ordered), f"Measured {time_text(scene)}")
     years = [decimal_year(_moment(scene)) for scene in ordered]
@@ -267,6 +269,8 @@ def _about(
         )
     months = {scene.time.month for scene in scenes if scene.time}
     precise = all(scene.time_precision != "year" for scene in scenes)
+    if any(scene.time_precision in ("year", "month") for scene in scenes):
+        said.append("Only the year or month of some dates is known; say the dates if they matter.")
     if precise and len(months) > 1 and not _one_season(sorted(months)):
         said.append("The dates are of different seasons: part of a trend may be the season's.")
     if trend.p is None or trend.p > _SIGNIFICANT:
