@@ -63,16 +63,35 @@ def _visibility(result: Result, confined: bool, when: str = "") -> str:
 
 
 def _index(result: Result, confined: bool) -> str:
+    spread = _spread(result)
+    if not spread:
+        return _listed(result, confined)
+    return f"{result['title']}: {spread} {_visibility(result, confined)}".rstrip()
+
+
+def _spread(result: Result) -> str:
     mean, median, low, high, least, most = (
         _first(result, name) for name in ("mean", "median", "p5", "p95", "minimum", "maximum")
     )
     if not (mean and median and low and high and least and most):
-        return _listed(result, confined)
+        return ""
     return (
-        f"{result['title']}: {_said(mean)} on average, median {_said(median)}. Most of it lies "
-        f"between {_said(low)} and {_said(high)}, all of it between {_said(least)} and "
-        f"{_said(most)}. {_visibility(result, confined)}"
-    ).rstrip()
+        f"{_said(mean)} on average, median {_said(median)}. Most of it lies between {_said(low)} "
+        f"and {_said(high)}, all of it between {_said(least)} and {_said(most)}."
+    )
+
+
+def _zonal(result: Result, confined: bool) -> str:
+    """The index in full; of the bands their means, the rest is in the table."""
+    lines = [f"{result['title']}:"]
+    mean, spread = _first(result, "mean"), _spread(result)
+    if mean and spread:
+        lines.append(f"- {mean['label'].removesuffix(' mean')}: {spread}")
+    bands = [m for m in result["measurements"] if m["name"].endswith("_mean")]
+    if bands:
+        means = ", ".join(f"{m['name'].removesuffix('_mean')} {_said(m)}" for m in bands)
+        lines.append(f"- Means by band: {means}; medians and spreads are in the table.")
+    return "\n".join([*lines, f"- {_visibility(result, confined)}"])
 
 
 def _series(result: Result, confined: bool) -> str:
@@ -134,6 +153,7 @@ _SENTENCES: Final[dict[str, Callable[[Result, bool], str]]] = {
     "describe_scene": _scene,
     "segment": _segment,
     "compute_index": _index,
+    "zonal_statistics": _zonal,
     "detect_change": _change,
     "time_series": _series,
     "export": _exported,

@@ -78,6 +78,17 @@ def test_an_index_is_told_by_its_middle_and_its_range() -> None:
     assert "0.479 on average, median 0.746" in describe(result("compute_index", figures))
 
 
+def test_zonal_statistics_tell_the_index_in_full_and_the_bands_by_their_means() -> None:
+    spread = {"mean": 0.54, "median": 0.66, "p5": 0.2, "p95": 0.86, "minimum": 0.1, "maximum": 0.9}
+    figures = {name: (value, "1") for name, value in spread.items()}
+    figures |= {"B04_mean": (0.09, "1"), "B04_std": (0.05, "1"), "observed_share": (95.1, "%")}
+    found = result("zonal_statistics", figures, mean_label="NDVI mean")
+    index, bands, seen = describe(found, confined=True).splitlines()[1:]
+    assert index.startswith("- NDVI: 0.54 on average, median 0.66.")
+    assert bands == "- Means by band: B04 0.09; medians and spreads are in the table."
+    assert seen == "- 95.1 % of the region could be seen."
+
+
 def test_a_tool_without_a_sentence_gets_a_list() -> None:
     found = result("count_moons", {"moons": (2.0, "1")}, moons_label="Moons")
     assert describe(found) == "Something:\n- Moons: 2"
