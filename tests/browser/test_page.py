@@ -68,6 +68,8 @@ def page(browser: Any, address: str, requested: list[str]) -> Iterator[Any]:
     tab.on("request", lambda request: requested.append(request.url))
     tab.goto(address)
     tab.locator("#box textarea").wait_for()
+    # The page is its visitor's own once it shows their conversation.
+    tab.wait_for_function("document.querySelector('#thread textarea, #thread input').value")
     yield tab
     tab.close()
 
