@@ -149,11 +149,9 @@ def test_a_file_that_is_no_scene_is_told_and_the_chat_goes_on(page: Any, tmp_pat
     page.locator("#scene-picture img").wait_for()
 
 
-def test_an_unknown_conversation_is_told_and_the_page_stays(page: Any) -> None:
-    box = page.locator("#thread textarea, #thread input").first
-    box.fill("no such id")
-    box.press("Enter")
-    page.get_by_text("There is no conversation 'no such id'").first.wait_for()
+def test_an_unknown_conversation_is_told_and_the_page_stays(page: Any, address: str) -> None:
+    page.goto(f"{address}?thread=nobody")
+    page.get_by_text("There is no conversation 'nobody'").first.wait_for()
     assert not page.locator("#chat").get_by_text("Error", exact=True).is_visible()
     _ask(page, "How much water?")
     page.locator("#chat .bot").first.wait_for()
