@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,6 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from terralogue.tools.grid import Grid, why_no_ground
-from terralogue.tools.schemas import Measurement
 
 GEOTIFF = "image/tiff; application=geotiff; profile=cloud-optimized"
 GEOJSON = "application/geo+json"
@@ -115,15 +113,6 @@ class RasterWriter:
                     )
         finally:
             self._draft.unlink(missing_ok=True)
-
-
-def write_measurements(path: Path, measurements: Sequence[Measurement]) -> None:
-    """A CSV table, one line per measurement."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        table = csv.writer(stream)
-        table.writerow(["name", "label", "value", "unit", "method"])
-        for each in measurements:
-            table.writerow([each.name, each.label, repr(each.value), each.unit, each.method])
 
 
 def thinned(mask: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:

@@ -17,12 +17,12 @@ from rasterio.windows import Window
 
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.scene import Scene
-from terralogue.tools.export import RasterWriter, quiet, write_measurements
+from terralogue.tools.export import RasterWriter, quiet
 from terralogue.tools.exporting import ExportFormat, export
 from terralogue.tools.grid import Frame, crop, whole
 from terralogue.tools.overlay import Entry, draw_overlay, pixel_size
 from terralogue.tools.run import Run
-from terralogue.tools.schemas import Artefact, Measurement
+from terralogue.tools.schemas import Artefact
 from terralogue.tools.store import Store
 
 MakeScene = Callable[..., Scene]
@@ -112,14 +112,6 @@ def test_what_cannot_be_is_refused_with_what_can(run: Run) -> None:
     assert export(index, "png", run=run).format == "png"
     with pytest.raises(InputError, match=r"NDVI cannot be exported as geojson.*cog, png"):
         export(index, "geojson", run=run)
-
-
-def test_measurements_make_a_table(tmp_path: Path) -> None:
-    one = Measurement(name="area", value=1 / 3, unit="ha", method="x", label="Water")
-    write_measurements(tmp_path / "a.csv", [one])
-    with (tmp_path / "a.csv").open(encoding="utf-8") as stream:
-        (row,) = csv.DictReader(stream)
-    assert float(row["value"]) == 1 / 3
 
 
 def test_the_size_of_a_pixel_is_in_metres_on_any_grid() -> None:
