@@ -18,10 +18,11 @@ INTERRUPTED = 130
 CRASHED = 1
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Says in one sentence what is wrong with the arguments."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print after its usage and exit with."""
         raise InputError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
 
 
@@ -38,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments[:1] == ["serve-tools"]:
             return _serve_tools(arguments[1:])
+        if arguments[:1] == ["eval"]:
+            return _eval(arguments[1:])
         return _run(_parser().parse_args(arguments))
     except EOError as error:
         if debug:
@@ -71,7 +74,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="terralogue",
         description="Talk with Earth-observation scenes: measured answers, with a map, a method "
         "and files.",
@@ -82,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_chat(commands.add_parser("chat", help="open the chat in the browser"))
     # Its arguments are the tool server's own; it stands here for the list of commands.
     commands.add_parser("serve-tools", help="serve the measuring tools over MCP", add_help=False)
+    # Likewise: its options differ by task.
+    commands.add_parser("eval", help="score a model on a benchmark", add_help=False)
     doctor = commands.add_parser("doctor", help="what is installed, which models, which device")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     doctor.set_defaults(run=_doctor)
@@ -152,6 +157,12 @@ def _serve_tools(arguments: list[str]) -> int:
     from terralogue.tools import server
 
     return server.main(arguments)
+
+
+def _eval(arguments: list[str]) -> int:
+    from terralogue.eval import cli
+
+    return cli.main(arguments)
 
 
 def _doctor(args: argparse.Namespace) -> int:

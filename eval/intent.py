@@ -1,9 +1,11 @@
 """How well a planner understands vague questions: route, tool, target, over-calling, clarifying.
 
+    terralogue eval intent --data vague/sample.jsonl [--model PLANNER] [--misses] [--out DIR]
     python -m terralogue.eval.intent --data vague/sample.jsonl [--planner SPEC] [--misses]
 
-An item declares its inputs and carries `gold` with acceptable routes, tools and targets. Only
-`query`, `history` and `inputs` reach the planner.
+The second form prints bare figures and writes nothing. An item declares its inputs and carries
+`gold` with acceptable routes, tools and targets. Only `query`, `history` and `inputs` reach the
+planner.
 """
 
 from __future__ import annotations
@@ -14,14 +16,22 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from terralogue.agent.batch import plan_batch
 from terralogue.agent.planner import DEFAULT
 from terralogue.datasets.errors import EOError, InputError
+from terralogue.eval.summary import Report, files_sha256, interval, resamples, share
 
 ROUTES: Final = ("answer", "tools", "clarify", "refuse")
+_PUBLISHED: Final = (
+    "route_accuracy", "tool_accuracy", "target_accuracy", "over_calling", "clarify_precision",
+    "clarify_recall",
+)  # fmt: skip
 _TARGETED: Final = frozenset({"segment", "detect_change", "detect_objects", "time_series"})
 
 
@@ -70,10 +80,6 @@ class Scored:
         return target in self.gold["acceptable_targets"]
 
 
-def _share(flags: Sequence[bool]) -> float | None:
-    return sum(flags) / len(flags) if flags else None
-
-
 def macro_f1(scored: Sequence[Scored]) -> float:
     """Unweighted mean of the routes' F1; an acceptable route counts as the gold one."""
     pairs = [(s.route, s.route if s.right_route else s.gold["route"]) for s in scored]
@@ -91,7 +97,7 @@ def pair_accuracy(scored: Sequence[Scored]) -> tuple[float | None, int]:
     for s in scored:
         groups[json.dumps([s.item["query"], s.item.get("history") or []])].append(s)
     pairs = [group for group in groups.values() if len(group) == 2]
-    return _share([all(s.right_route for s in pair) for pair in pairs]), len(pairs)
+    return share([all(s.right_route for s in pair) for pair in pairs]), len(pairs)
 
 
 def metrics(scored: Sequence[Scored]) -> dict[str, float | int | None]:
@@ -117,31 +123,31 @@ def metrics(scored: Sequence[Scored]) -> dict[str, float | int | None]:
     ]
     return {
         "n": len(scored),
-        "route_accuracy": _share([s.right_route for s in scored]),
+        "route_accuracy": share([s.right_route for s in scored]),
         "macro_f1": macro_f1(scored),
-        "tool_accuracy": _share([s.right_tool for s in with_tool]),
+        "tool_accuracy": share([s.right_tool for s in with_tool]),
         "tool_n": len(with_tool),
-        "target_accuracy": _share([s.right_target for s in targeted]),
+        "target_accuracy": share([s.right_target for s in targeted]),
         "target_n": len(targeted),
-        "over_calling": _share([s.route == "tools" for s in no_tools]),
-        "clarify_precision": _share([s.right_route for s in clarified]),
-        "clarify_recall": _share([s.route == "clarify" for s in unclear]),
+        "over_calling": share([s.route == "tools" for s in no_tools]),
+        "clarify_precision": share([s.right_route for s in clarified]),
+        "clarify_recall": share([s.route == "clarify" for s in unclear]),
         "pair_accuracy": pairs,
         "pairs": n_pairs,
-        "index_accuracy": _share(
+        "index_accuracy": share(
             [
                 s.predicted["plan"][0]["arguments"].get("index") in s.gold["acceptable_indices"]
                 for s in indexed
             ]
         ),
-        "missing_slot_accuracy": _share(
+        "missing_slot_accuracy": share(
             [
                 s.predicted.get("missing_slot") == s.gold["missing_slot"]
                 for s in unclear
                 if s.route == "clarify"
             ]
         ),
-        "reason_accuracy": _share(
+        "reason_accuracy": share(
             [
                 s.predicted.get("reason") == s.gold["reason"]
                 for s in scored
@@ -169,21 +175,90 @@ def by(
     groups: dict[str, list[bool]] = defaultdict(list)
     for s in scored:
         groups[key(s)].append(s.right_route)
-    return {name: (_share(flags), len(flags)) for name, flags in sorted(groups.items())}
+    return {name: (share(flags), len(flags)) for name, flags in sorted(groups.items())}
 
 
-def evaluate(path: str | Path, planner: str = DEFAULT) -> list[Scored]:
-    """Plan every item of a file and put it beside its gold.
+def evaluate(path: str | Path, planner: str = DEFAULT, limit: int | None = None) -> list[Scored]:
+    """Plan the items of a file, the first `limit` of them, and put each beside its gold.
 
     Raises:
         InputError: the file is missing, empty or without gold; or the planner is unknown.
     """
-    predictions = list(plan_batch(path, planner))
+    predictions = list(islice(plan_batch(path, planner), limit))
     lines = Path(path).read_text(encoding="utf-8").splitlines()
-    items = [json.loads(line) for line in lines if line.strip()]
+    items = [json.loads(line) for line in islice(filter(str.strip, lines), limit)]
     if not items or any("gold" not in item for item in items):
         raise InputError(f"{path} holds no items with gold; see the schema in this module.")
     return [Scored(item, p) for item, p in zip(items, predictions, strict=True)]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of this task beside those of every task."""
+    add = parser.add_argument
+    add("--model", "--planner", metavar="SPEC", default=DEFAULT, help="planner: embedded (default) "
+        "or openai:<base url>#<model>")  # fmt: skip
+    add("--misses", action="store_true", help="list what went wrong on stderr")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Score the planner that the options name.
+
+    Raises:
+        InputError: see `evaluate`.
+    """
+    if options.limit is not None and options.limit < 1:
+        raise InputError(f"--limit {options.limit} leaves nothing; give a number above 0.")
+    scored = evaluate(options.data, options.model, options.limit)
+    if options.misses:
+        sys.stderr.writelines(f"{_describe(s)}\n" for s in scored if _is_miss(s))
+    always = baselines([s.item for s in scored])
+    vagueness = by(scored, lambda s: str(s.item.get("vagueness")))
+    return Report(
+        task="intent",
+        n=len(scored),
+        metrics={name: value for name, value in metrics(scored).items() if name != "n"},
+        units="share",
+        model=options.model,
+        data_sha256=files_sha256({options.data.name: options.data}),
+        predictions=[_row(s) for s in scored],
+        per_type={
+            name: {"n": n, "route_accuracy": value} for name, (value, n) in vagueness.items()
+        },
+        baselines={"majority": max(always.values()), **always},
+        interval_95=_intervals(scored),
+        parse_rate=sum(s.route is not None for s in scored) / len(scored),
+    )
+
+
+def _intervals(scored: Sequence[Scored]) -> dict[str, tuple[float, float]]:
+    """From resampling items; the published figures only."""
+    drawn: dict[str, list[float]] = {name: [] for name in _PUBLISHED}
+    for counts in resamples(len(scored)).astype(int):
+        found = metrics([s for s, times in zip(scored, counts, strict=True) for _ in range(times)])
+        for name, values in drawn.items():
+            value = found[name]
+            values.append(np.nan if value is None else value)
+    return {
+        name: interval(np.array(values))
+        for name, values in drawn.items()
+        if np.isfinite(values).any()
+    }
+
+
+def _row(s: Scored) -> dict[str, Any]:
+    parsed = {
+        "route": s.route,
+        "tool": s.tool,
+        "missing_slot": s.predicted.get("missing_slot"),
+        "reason": s.predicted.get("reason"),
+    }
+    return {
+        "id": s.item.get("id"),
+        "prediction_raw": dict(s.predicted),
+        "prediction_parsed": parsed,
+        "gold": dict(s.gold),
+        "correct": s.right_route,
+    }
 
 
 def _describe(s: Scored) -> str:

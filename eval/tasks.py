@@ -1,0 +1,42 @@
+"""TASKS: what `terralogue eval` can score, one line each.
+
+A task is a module with `add_arguments(parser)` and `run(options) -> Report`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from terralogue.eval import classification, intent, retrieval
+from terralogue.eval.summary import Report
+
+
+@dataclass(frozen=True)
+class Task:
+    """One benchmark task.
+
+    Attributes:
+        title: for the list of tasks.
+        data: what --data takes.
+        add_arguments: adds the task's own options to a parser that has --data, --limit, --out.
+        run: scores what the options name.
+    """
+
+    title: str
+    data: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], Report]
+
+
+TASKS: dict[str, Task] = {
+    "retrieval": Task("captions find images and images captions",
+                      "caption file (Karpathy JSON) or its folder",
+                      retrieval.add_arguments, retrieval.run),
+    "classification": Task("class of a scene, from its name or by a linear probe",
+                           "folder of class folders, or labelled caption file",
+                           classification.add_arguments, classification.run),
+    "intent": Task("route, tool and target of vague questions",
+                   "items with gold (JSON lines)", intent.add_arguments, intent.run),
+}  # fmt: skip
