@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from terralogue.datasets.bands import Band
-from terralogue.datasets.pictures import RGB_BANDS
+from terralogue.datasets.pictures import RGB_BANDS, Picture
 from terralogue.datasets.tiles import Tile
 
 if TYPE_CHECKING:
     from terralogue.vlm.clip import GeoCLIP
 
 Vectors = NDArray[np.float32]
-Picture = NDArray[np.uint8] | Tile
 Item = TypeVar("Item")
 
 BATCH: Final = 128

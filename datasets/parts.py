@@ -1,0 +1,56 @@
+"""Our own training, validation and test parts, cut by runs of numbers and never at random.
+
+Neighbouring chips of most sets show overlapping ground, and neighbours carry neighbouring numbers.
+So a run of consecutive numbers of a class goes into one part as a whole; only its two ends touch
+another part.
+
+    python -c "from terralogue.datasets.parts import part; print(part('rsicd', 'airport_41.webp'))"
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+from typing import Final, Literal, cast
+
+from terralogue.datasets.errors import InputError
+
+Part = Literal["train", "val", "test"]
+PARTS: Final[tuple[Part, ...]] = ("train", "val", "test")
+
+# Numbers in a run, by data set: a tenth of the usual count of a class, so that every class has
+# about a tenth of its images in each of the two small parts.
+RUNS: Final = {"rsicd": 20, "ucm": 10, "rsscn7": 40, "eurosat": 100}
+_PERIOD = 10
+_VAL, _TEST = 3, 8
+_NUMBER = re.compile(r"(\d+)\D*$")
+
+
+def part(dataset: str, name: str) -> Part:
+    """The part that an image belongs to.
+
+    Args:
+        dataset: key of RUNS.
+        name: file name or path of the image; the last number in its stem counts.
+
+    Raises:
+        InputError: an unknown data set, or a name without a number.
+    """
+    if dataset not in RUNS:
+        raise InputError(f"there are no parts of {dataset!r}; they are cut for: {', '.join(RUNS)}")
+    found = _NUMBER.search(PurePath(name).stem)
+    if found is None:
+        raise InputError(f"{name} has no number by which {dataset} is cut into parts")
+    place = int(found[1]) // RUNS[dataset] % _PERIOD
+    return "val" if place == _VAL else "test" if place == _TEST else "train"
+
+
+def as_part(text: str) -> Part:
+    """Check the name of a part.
+
+    Raises:
+        InputError: not one of PARTS.
+    """
+    if text not in PARTS:
+        raise InputError(f"unknown part {text!r}; the parts are: {', '.join(PARTS)}")
+    return cast(Part, text)

@@ -1,0 +1,174 @@
+"""Tile: what an image tower sees of a scene, with every kind of band brought to one range.
+
+    from terralogue.datasets.tiles import scene_tile
+    tile = scene_tile(open_scene("S2_pisa.tif"))
+
+Reflectance, decibels, kelvins and picture numbers become about -1 to 1 by fixed rules, so that the
+same ground looks the same from every sensor; only numbers without a unit are stretched by what the
+scene itself contains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from terralogue.datasets.bands import Band
+from terralogue.datasets.errors import InputError
+
+if TYPE_CHECKING:
+    from terralogue.datasets.scene import Scene
+
+Floats = NDArray[np.float32]
+
+TILE: Final = 160
+"""Longer side of a tile in pixels: the size that the embedded tower was tuned at."""
+
+# Land seldom reflects more than this; EuroSAT's pictures were made with 0.275 as white.
+WHITE_REFLECTANCE: Final = 0.3
+# Backscatter of calm water and of towns in C band, in dB.
+DB_RANGE: Final = (-28.0, 2.0)
+# Brightness temperatures of land on Earth, in K.
+KELVIN_RANGE: Final = (250.0, 330.0)
+_PERCENTILES = (1.0, 99.0)
+_SAMPLE = 256
+# Pictures for the eye, whose 0 to 255 is meant.
+_PICTURES = ("rgb_aerial", "rgb_satellite", "unknown_rgb", "naip_rgbn")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A small image in the range that towers take.
+
+    Attributes:
+        data: float32 (bands, H, W), about -1 to 1, 0 where unobserved.
+        bands: along the first axis.
+        observed: share of pixels that were observed in every band, 0 to 1.
+    """
+
+    data: Floats
+    bands: tuple[Band, ...]
+    observed: float = 1.0
+
+
+def normalise(data: NDArray[np.generic], bands: Sequence[Band]) -> Floats:
+    """Bring physical numbers to about -1 to 1.
+
+    Args:
+        data: (bands, H, W) or (n, bands, H, W): uint8 pictures 0 to 255, or floats in the unit of
+            each band's kind: reflectance (optical; 1 is a perfect white), K (thermal), dB (sar),
+            m (elevation; relative to the mean of each image, 100 m a unit).
+        bands: along the bands axis.
+
+    Returns:
+        float32, same shape; NaN stays NaN.
+
+    Raises:
+        InputError: as many bands as planes are needed; integers other than uint8 have no unit.
+    """
+    axis = data.ndim - 3
+    if data.ndim not in (3, 4) or data.shape[axis] != len(bands):
+        raise InputError(
+            f"an image of shape {data.shape} does not go with {len(bands)} bands; give "
+            "(bands, H, W) or (n, bands, H, W) and one band for each plane"
+        )
+    if data.dtype == np.uint8:
+        return np.asarray(data, np.float32) / np.float32(127.5) - 1
+    if not np.issubdtype(data.dtype, np.floating):
+        raise InputError(
+            f"an image of {data.dtype} has no unit; give uint8 pictures, or floats in reflectance, "
+            "K or dB"
+        )
+    planes = [
+        _plane(np.take(data, i, axis=axis).astype(np.float32), band) for i, band in enumerate(bands)
+    ]
+    return np.stack(planes, axis=axis)
+
+
+def _plane(x: Floats, band: Band) -> Floats:
+    if band.kind == "optical":
+        return _soft(x / np.float32(WHITE_REFLECTANCE))
+    if band.kind == "elevation":
+        return np.asarray((x - np.nanmean(x, axis=(-2, -1), keepdims=True)) / 100, np.float32)
+    low, high = DB_RANGE if band.kind == "sar" else KELVIN_RANGE
+    return np.asarray(2 * (x - low) / (high - low) - 1, np.float32)
+
+
+def _soft(share: Floats) -> Floats:
+    """0 to 1 becomes -1 to 1; what is brighter, as snow and cloud are, grows with its logarithm."""
+    bright = 1 + np.log(np.maximum(share, 1))
+    return np.asarray(2 * np.where(share > 1, bright, np.maximum(share, -0.2)) - 1, np.float32)
+
+
+class TileReader:
+    """Reads tiles of one scene, all in the same range.
+
+    Args:
+        scene: any with known bands.
+        size: longer side of a tile in pixels.
+        bands: names of the bands wanted; None for all.
+
+    Raises:
+        InputError: the scene's sensor is not known.
+    """
+
+    def __init__(self, scene: Scene, size: int = TILE, bands: Sequence[str] | None = None) -> None:
+        if scene.sensor is None and all(band.wavelength is None for band in scene.bands):
+            raise InputError(
+                f"the bands of {scene.name} are not known, so it cannot be compared with others; "
+                "name the sensor (--sensor)"
+            )
+        self._scene = scene
+        self._size = size
+        self._names = [b.name for b in scene.bands] if bands is None else list(bands)
+
+    def read(self, window: Window | None = None) -> Tile:
+        """Read a window, or the whole scene, with its longer side brought to the tile size.
+
+        Smaller windows are enlarged; the shape of the window is kept.
+        """
+        scene = self._scene
+        width = scene.width if window is None else int(window.width)
+        height = scene.height if window is None else int(window.height)
+        factor = self._size / max(width, height)
+        shape = (max(1, round(height * factor)), max(1, round(width * factor)))
+        pixels = scene.read(self._names, window=window, shape=shape)
+        data = self._scaled(pixels.data, pixels.bands)
+        return Tile(np.nan_to_num(data), pixels.bands, float(pixels.valid.mean()))
+
+    def _scaled(self, data: Floats, bands: Sequence[Band]) -> Floats:
+        scene = self._scene
+        if scene.calibrated or scene.unit in ("dB", "m", "reflectance"):
+            return normalise(data, bands)
+        key = scene.sensor.key if scene.sensor is not None else ""
+        if key in _PICTURES and self._stretch[1].max() <= 255:
+            return np.asarray(data / np.float32(127.5) - 1, np.float32)
+        low, high = (edge[:, None, None] for edge in self._stretch)
+        return np.asarray(2 * np.clip((data - low) / (high - low), -0.2, 1.5) - 1, np.float32)
+
+    @cached_property
+    def _stretch(self) -> tuple[Floats, Floats]:
+        """Numbers of each band that become -1 and 1: percentiles of a coarse look at the scene."""
+        scene = self._scene
+        factor = min(1.0, _SAMPLE / max(scene.width, scene.height))
+        shape = (max(1, int(scene.height * factor)), max(1, int(scene.width * factor)))
+        data = scene.read(self._names, shape=shape).data.reshape(len(self._names), -1)
+        filled = np.where(np.isfinite(data).any(axis=1, keepdims=True), data, np.float32(0))
+        low, high = np.nanpercentile(filled, _PERCENTILES, axis=1).astype(np.float32)
+        return low, np.maximum(high, low + np.float32(1e-6))
+
+
+def scene_tile(
+    scene: Scene,
+    window: Window | None = None,
+    size: int = TILE,
+    bands: Sequence[str] | None = None,
+) -> Tile:
+    """One tile of a scene; see `TileReader`, which is quicker for many."""
+    return TileReader(scene, size, bands).read(window)

@@ -1,0 +1,179 @@
+"""Sources of image-text pairs for alignment: decoded once, augmented on the fly.
+
+A source is of one modality, and so is every batch. RGB pictures come from the readers below; other
+sensors from `vlm/align_scenes.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from terralogue.datasets.band_tables import RGB
+from terralogue.datasets.bands import Band
+from terralogue.datasets.errors import InputError
+from terralogue.datasets.label_names import readable
+from terralogue.datasets.parts import Part, part
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images of one band set with what is known about them.
+
+    Attributes:
+        name: for logs.
+        bands: along the second axis of `pixels`.
+        pixels: (n, bands, H, W): uint8 pictures, or float16 in about -1 to 1.
+        captions: of each image; may be empty where there is a label.
+        labels: index into `label_names` of each image, -1 where there is none.
+        label_names: in words.
+        fractions: (n, classes) land-cover shares, for soft positives; None where unknown.
+        weight: how often a batch is drawn from it, relative to others.
+    """
+
+    name: str
+    bands: tuple[Band, ...]
+    pixels: NDArray[np.generic]
+    captions: tuple[tuple[str, ...], ...]
+    labels: NDArray[np.int64]
+    label_names: tuple[str, ...] = ()
+    fractions: NDArray[np.float32] | None = None
+    weight: float = 1.0
+    keys: tuple[str, ...] = field(default=(), repr=False)
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+
+def decode(paths: Sequence[Path], size: int) -> NDArray[np.uint8]:
+    """Read pictures as uint8 (n, 3, size, size)."""
+
+    def one(path: Path) -> NDArray[np.uint8]:
+        with Image.open(path) as image:
+            small = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+            return np.asarray(small).transpose(2, 0, 1)
+
+    with ThreadPoolExecutor(4) as pool:
+        return np.stack(list(pool.map(one, paths)))
+
+
+def clean(sentences: Sequence[str]) -> tuple[str, ...]:
+    """Captions without doubles, loose full stops and capitals, in their order."""
+    tidy = (" ".join(text.replace(" .", "").replace(".", " ").split()) for text in sentences)
+    return tuple(dict.fromkeys(text.strip().casefold() for text in tidy if text.strip()))
+
+
+def captioned(
+    name: str, file: Path, folder: Path, *, wanted: Part, size: int, weight: float
+) -> Source:
+    """Pictures with captions in a Karpathy JSON file (RSICD, UCM-captions).
+
+    Raises:
+        InputError: the file is missing.
+    """
+    if not file.is_file():
+        raise InputError(f"{file} does not exist; give the folder that holds the data sets")
+    rows = [
+        row
+        for row in json.loads(file.read_text(encoding="utf-8"))["images"]
+        if part(name, row["filename"]) == wanted
+    ]
+    names = sorted({row["label"] for row in rows})
+    return Source(
+        name,
+        RGB,
+        decode([folder / row["filename"] for row in rows], size),
+        tuple(clean([s["raw"] for s in row["sentences"]]) for row in rows),
+        np.array([names.index(row["label"]) for row in rows]),
+        tuple(map(readable, names)),
+        weight=weight,
+        keys=tuple(row["filename"] for row in rows),
+    )
+
+
+def labelled(name: str, folder: Path, *, wanted: Part, size: int, weight: float) -> Source:
+    """Pictures in one folder per class (EuroSAT, RSSCN7).
+
+    Raises:
+        InputError: no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} does not exist; give the folder that holds the data sets")
+    names = sorted(each.name for each in folder.iterdir() if each.is_dir())
+    rows = [
+        (path, i)
+        for i, each in enumerate(names)
+        for path in sorted((folder / each).iterdir())
+        if part(name, path.name) == wanted
+    ]
+    return Source(
+        name,
+        RGB,
+        decode([path for path, _ in rows], size),
+        tuple(() for _ in rows),
+        np.array([i for _, i in rows]),
+        tuple(map(readable, names)),
+        weight=weight,
+        keys=tuple(f"{path.parent.name}/{path.name}" for path, _ in rows),
+    )
+
+
+def pictures(data: Path, wanted: Part, size: int = 128) -> list[Source]:
+    """The RGB sources with our own parts: RSICD, UCM, EuroSAT, RSSCN7."""
+    return [
+        captioned("rsicd", data / "rsicd/dataset_rsicd.json", data / "rsicd/RSICD_images",
+                  wanted=wanted, size=size, weight=4),
+        captioned("ucm", data / "ucm/dataset_ucm.json", data / "ucm/UCMerced_LandUse/Images",
+                  wanted=wanted, size=size, weight=1),
+        labelled("eurosat", data / "eurosat_rgb", wanted=wanted, size=64, weight=1),
+        labelled("rsscn7", data / "rsscn7", wanted=wanted, size=size, weight=0.3),
+    ]  # fmt: skip
+
+
+def to_float(pixels: NDArray[np.generic]) -> Tensor:
+    """Pixels of a source in about -1 to 1, float32."""
+    tensor = torch.from_numpy(np.ascontiguousarray(pixels))
+    return tensor.float() / 127.5 - 1 if pixels.dtype == np.uint8 else tensor.float()
+
+
+def augment(images: Tensor, size: int, rng: np.random.Generator, *, colour: bool) -> Tensor:
+    """Random crops, the eight symmetries of the square, and light.
+
+    Args:
+        images: (n, bands, H, W).
+        size: of the result.
+        rng: source of chance.
+        colour: vary brightness and contrast of each image and, less, of each band.
+
+    Returns:
+        (n, bands, size, size).
+    """
+    n = len(images)
+    # One affine map per image: crop of 55-100 % of the side, a symmetry, a place.
+    scale = rng.uniform(0.55, 1.0, n) ** 0.5
+    turn, flip = rng.integers(0, 4, n), rng.integers(0, 2, n) * 2 - 1
+    cos, sin = np.array([1, 0, -1, 0])[turn], np.array([0, 1, 0, -1])[turn]
+    shift = rng.uniform(-1, 1, (n, 2)) * (1 - scale)[:, None]
+    theta = np.zeros((n, 2, 3), np.float32)
+    theta[:, 0, 0], theta[:, 0, 1] = scale * cos * flip, -scale * sin
+    theta[:, 1, 0], theta[:, 1, 1] = scale * sin * flip, scale * cos
+    theta[:, :, 2] = shift
+    grid = F.affine_grid(torch.from_numpy(theta), [n, 1, size, size], align_corners=False)
+    out = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    if colour:
+        gain = np.exp(
+            rng.normal(0, 0.15, (n, 1, 1, 1)) + rng.normal(0, 0.06, (n, out.shape[1], 1, 1))
+        )
+        lift = rng.normal(0, 0.08, (n, 1, 1, 1))
+        out = (out + 1) * torch.from_numpy(gain).float() - 1 + torch.from_numpy(lift).float()
+    return out.contiguous(memory_format=torch.channels_last)
