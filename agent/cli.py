@@ -85,7 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_chat(commands.add_parser("chat", help="open the chat in the browser"))
     # Its arguments are the tool server's own; it stands here for the list of commands.
     commands.add_parser("serve-tools", help="serve the measuring tools over MCP", add_help=False)
-    # Likewise: its options differ by task.
+    _add_teach(commands.add_parser("teach", help="teach a class from a few examples"))
+    _add_index(commands.add_parser("index", help="make an archive of scenes to search"))
+    _add_search(commands.add_parser("search", help="search an archive by words or by a scene"))
+    # Its options differ by task.
     commands.add_parser("eval", help="score a model on a benchmark", add_help=False)
     doctor = commands.add_parser("doctor", help="what is installed, which models, which device")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
@@ -130,6 +133,58 @@ def _add_chat(chat: argparse.ArgumentParser) -> None:
     chat.set_defaults(run=_chat)
 
 
+def _add_teach(teach: argparse.ArgumentParser) -> None:
+    teach.description = "Teach a class from a few examples, and show how well it is told apart."
+    add = teach.add_argument
+    add("name", nargs="?", metavar="NAME", help="what to call the class; 'list' lists the taught")
+    add("--yes", nargs="+", default=[], metavar="PATH", help="examples with it: files, folders, or "
+        "SCENE@COLUMN,ROW")  # fmt: skip
+    add("--no", nargs="+", default=[], metavar="PATH", help="examples without it")
+    add("--out", metavar="FILE", help="store it in this file instead of the home folder")
+    add("--size", type=int, default=160, metavar="PIXELS", help="side of the window around a pixel "
+        "(default 160)")  # fmt: skip
+    add("--sensor", metavar="KEY", help="sensor of the examples, where it cannot be told")
+    add("--model", metavar="SPEC", default="embedded", help="embedding model (default embedded)")
+    add("--device", default="cpu", help="cpu (default) or cuda")
+    add("--list", action="store_true", help="list the taught classes")
+    add("--json", action="store_true", help="print JSON objects")
+    teach.set_defaults(run=_teach)
+
+
+def _add_index(index: argparse.ArgumentParser) -> None:
+    actions = index.add_subparsers(required=True, metavar="ACTION")
+    adding = actions.add_parser("add", help="index what is new or changed in files and folders")
+    add = adding.add_argument
+    add("paths", nargs="+", metavar="PATH", help="files and folders of scenes")
+    add("--archive", metavar="DIR|URL", help="folder, or s3://, gs://, az://; else "
+        "TERRALOGUE_ARCHIVE or the home folder's")  # fmt: skip
+    add("--tile", type=int, default=256, metavar="PIXELS", help="side of the tiles that long "
+        "scenes are cut into (default 256)")  # fmt: skip
+    add("--model", metavar="SPEC", help="embedding model of a new archive (default embedded)")
+    add("--sensor", metavar="KEY", help="sensor of the scenes whose sensor cannot be told")
+    add("--prune", action="store_true", help="take out scenes whose files are gone")
+    add("--json", action="store_true", help="print one JSON object")
+    adding.set_defaults(run=_index)
+
+
+def _add_search(search: argparse.ArgumentParser) -> None:
+    search.description = "Search an archive by words, by a scene, or by a class that was taught."
+    add = search.add_argument
+    add("text", nargs="?", metavar="TEXT", help="what to find")
+    add("--like", metavar="SCENE", help="find what looks like this scene")
+    add("--region", metavar="FILE|W,S,E,N", help="part of that scene to go by")
+    add("--taught", metavar="NAME", help="find more of a class from terralogue teach")
+    add("--changes", action="store_true", help="find before/after pairs by a described change")
+    add("--archive", metavar="DIR|URL", help="as in terralogue index add")
+    add("-k", type=int, default=10, metavar="N", help="how many to find (default 10)")
+    add("--bbox", metavar="W,S,E,N", help="only there, in degrees")
+    add("--period", metavar="FIRST/LAST", help="only taken then, such as 2020 or 2020-05/2020-09")
+    add("--sensor", metavar="KEY", help="only of this sensor, such as sentinel2")
+    add("--json", action="store_true", help="print one JSON object")
+    add("--out", metavar="DIR", help="put the sheet of thumbnails and the footprints here")
+    search.set_defaults(run=_search)
+
+
 def _add_models(models: argparse.ArgumentParser) -> None:
     actions = models.add_subparsers(required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="what can be had, its size and licence")
@@ -163,6 +218,24 @@ def _eval(arguments: list[str]) -> int:
     from terralogue.eval import cli
 
     return cli.main(arguments)
+
+
+def _teach(args: argparse.Namespace) -> int:
+    from terralogue.agent.cli_teach import run
+
+    return run(args)
+
+
+def _index(args: argparse.Namespace) -> int:
+    from terralogue.tools.archive_cli import index
+
+    return index(args)
+
+
+def _search(args: argparse.Namespace) -> int:
+    from terralogue.tools.archive_cli import search
+
+    return search(args)
 
 
 def _doctor(args: argparse.Namespace) -> int:

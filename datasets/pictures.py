@@ -23,11 +23,14 @@ from terralogue.datasets.tiles import Tile, scene_tile
 RGB_BANDS: Final[tuple[Band, ...]] = SENSORS["unknown_rgb"].bands
 """Bands of a colour picture, in its order."""
 
+Picture = NDArray[np.uint8] | Tile
+"""A colour picture, uint8 (3, H, W), or a tile of a scene."""
+
 _PICTURES: Final = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 # Of Pillow: one byte per channel, which a colour picture can be made of without loss of range.
 _BYTE_MODES: Final = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
 # Towers see a few hundred pixels; keeps a batch of aerial photographs small in memory.
-_LONGEST: Final = 640
+_LONGEST: Final = 384
 
 
 def is_picture(path: Path) -> bool:
@@ -35,7 +38,7 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith((".", "__"))
 
 
-def read_picture(path: Path, sensor: str | None = None) -> NDArray[np.uint8] | Tile:
+def read_picture(path: Path, sensor: str | None = None) -> Picture:
     """Read one image file.
 
     Args:
@@ -43,7 +46,7 @@ def read_picture(path: Path, sensor: str | None = None) -> NDArray[np.uint8] | T
         sensor: key in SENSORS, which overrides recognition and makes a picture a scene.
 
     Returns:
-        uint8 (3, H, W) in the order of RGB_BANDS, no side longer than 640; or a Tile.
+        uint8 (3, H, W) in the order of RGB_BANDS, no side longer than 384; or a Tile.
 
     Raises:
         SceneError: the file cannot be read.

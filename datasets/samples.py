@@ -89,8 +89,8 @@ class Samples(Generic[Sample]):
         else:
             items = tuple(item for item in self.items if item.split == split)
         if not items:
-            known = sorted({item.split for item in self.items if item.split is not None})
-            listed = ", ".join([*known, ALL])
+            known: set[str] = {item.split for item in self.items if item.split is not None}
+            listed = ", ".join([*sorted(known), ALL])
             raise InputError(f"{self.source} has no split {split!r}; --split takes: {listed}.")
         return Samples(self.source, self.dataset, items, self.annotations)
 

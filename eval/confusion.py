@@ -115,4 +115,5 @@ def save_confusion(confusion: Confusion, names: Mapping[str, str], path: Path) -
             axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7,
                       color=colour)  # fmt: skip
     figure.colorbar(shown, ax=axes, label="% of the gold class", fraction=0.046, pad=0.02)
-    FigureCanvasAgg(figure).print_png(path)
+    FigureCanvasAgg(figure)
+    figure.savefig(path)

@@ -98,10 +98,10 @@ def published(images: Vectors, texts: Vectors, captions: Captions) -> Hits:
         captions: whose is which.
     """
     image, text, _ = captions.pairs
-    every = np.asarray(captions.times.sum(axis=0))
+    every = np.asarray(captions.times.sum(axis=0), np.float64)
     to_text = _find(images, texts, captions.times, every)
-    one = csr_array((np.ones(len(image)), (np.arange(len(image)), image)))
-    one.resize((len(image), len(images)))
+    places = (np.arange(len(image)), image)
+    one = csr_array((np.ones(len(image)), places), (len(image), len(images)))
     to_image = _find(texts[text], images, one, np.ones(len(images)))
     return _by_image(to_text, to_image, captions)
 
@@ -118,7 +118,7 @@ def merged(images: Vectors, texts: Vectors, captions: Captions) -> Hits:
 def by_chance(captions: Captions) -> Hits:
     """Published recall of an order that knows nothing."""
     image, _, _ = captions.pairs
-    n, own = captions.times.shape[0], np.asarray(captions.times.sum(axis=1))
+    n, own = captions.times.shape[0], np.asarray(captions.times.sum(axis=1), np.float64)
     to_text = _chances(np.zeros(n), np.full(n, own.sum()), own)
     to_image = _chances(np.zeros(len(image)), np.full(len(image), n), np.ones(len(image)))
     return _by_image(to_text, to_image, captions)

@@ -1,11 +1,10 @@
-"""Embedding many images: read by threads while the tower works, in batches of one band set.
+"""Embedding many images: read by threads while the tower works.
 
 vectors = embed(clip, paths, read_picture, title="pictures")     # (n, d)
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -14,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from terralogue.datasets.bands import Band
 from terralogue.datasets.pictures import RGB_BANDS, Picture
-from terralogue.datasets.tiles import Tile
 
 if TYPE_CHECKING:
     from terralogue.vlm.clip import GeoCLIP
@@ -53,11 +50,12 @@ def embed(
     Raises:
         EOError: whatever `read` raises.
     """
+    encode = clip.features if features else clip.encode_image
     found: list[Vectors] = []
     # `disable=None`: no bar where standard error is not a terminal.
     with tqdm(total=len(items), desc=title, unit="image", disable=None, leave=False) as bar:
         for pictures in _read_ahead(items, read, batch):
-            found.append(_embed_batch(clip, pictures, features))
+            found.append(encode(pictures, RGB_BANDS))
             bar.update(len(pictures))
     return np.concatenate(found)
 
@@ -75,16 +73,3 @@ def _read_ahead(
             yield [future.result() for future in current]
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _embed_batch(clip: GeoCLIP, pictures: Sequence[Picture], features: bool) -> Vectors:
-    """Embed pictures of any band sets, one call of the tower for each band set: (n, d)."""
-    encode = clip.features if features else clip.encode_image
-    groups: dict[tuple[Band, ...] | None, list[int]] = defaultdict(list)
-    for i, picture in enumerate(pictures):
-        groups[picture.bands if isinstance(picture, Tile) else None].append(i)
-    found: dict[int, Vectors] = {}
-    for tile_bands, places in groups.items():
-        bands = RGB_BANDS if tile_bands is None else None
-        found.update(zip(places, encode([pictures[i] for i in places], bands), strict=True))
-    return np.stack([found[i] for i in range(len(pictures))])
