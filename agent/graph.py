@@ -70,6 +70,7 @@ def _plan(world: World, state: State) -> tuple[Plan, str]:
     earlier = state.get("messages", [])[: state["before"]][-REMEMBERED:]
     inputs = Inputs(
         scenes=world.facts(state.get("scenes", [])),
+        archive=world.archive,
         point=(point[0], point[1]) if point else None,
         region=state.get("region"),
         history=tuple(Turn(**message) for message in earlier),

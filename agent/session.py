@@ -70,6 +70,10 @@ class _World:
         self.planner = planner
         self.reader = reader
 
+    @property
+    def archive(self) -> bool:
+        return self.store.has_archive
+
     def facts(self, scenes: Sequence[str]) -> tuple[SceneFacts, ...]:
         return tuple(self._facts(scene) for scene in scenes)
 

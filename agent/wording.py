@@ -10,6 +10,8 @@ from terralogue.agent.figures import number, quantity
 Result = Mapping[str, Any]
 Figure = Mapping[str, Any]
 
+# Hits in the text; the sheet of thumbnails and the files have all.
+_SHOWN: Final = 10
 # Below this a Mann-Kendall p is commonly called significant.
 _SIGNIFICANT: Final = 0.05
 
@@ -129,6 +131,21 @@ def _scene(result: Result, confined: bool) -> str:
     return "\n".join([*lines, *(f"- {check['level']}: {check['message']}" for check in troubles)])
 
 
+def _search(result: Result, confined: bool) -> str:
+    """The hits, one a line, and how far the best one stands out."""
+    if not result["hits"]:
+        return f"{result['title']}: nothing was found."
+    lines = [f"{result['title']}, of {number(result['searched'])} searched:"]
+    for hit in result["hits"][:_SHOWN]:
+        dates = " to ".join(date for date in (hit["before_date"], hit["date"]) if date)
+        known = ", ".join(part for part in (hit["name"], hit["sensor"], dates) if part)
+        lines.append(f"{hit['rank']}. {known}: score {number(hit['score'])}")
+    above = _first(result, "best_deviations")
+    if above is not None:
+        lines.append(f"The best score is {_said(above)} above the archive's mean.")
+    return "\n".join(lines)
+
+
 def _exported(result: Result, confined: bool) -> str:
     return f"Exported: {result['title']}."
 
@@ -156,5 +173,7 @@ _SENTENCES: Final[dict[str, Callable[[Result, bool], str]]] = {
     "zonal_statistics": _zonal,
     "detect_change": _change,
     "time_series": _series,
+    "search_archive": _search,
+    "search_changes": _search,
     "export": _exported,
 }

@@ -27,6 +27,11 @@ class World(Protocol):
     targets: frozenset[str]
     reader: ImageReader | None
 
+    @property
+    def archive(self) -> bool:
+        """Whether there is an archive to search; it may be made while a conversation runs."""
+        ...
+
     def facts(self, scenes: Sequence[str]) -> tuple[SceneFacts, ...]:
         """What a planner may know of scenes, by id; reads metadata only.
 

@@ -150,6 +150,42 @@ class TimeSeries(ToolResult):
     points: list[SeriesPoint]
 
 
+class ArchiveHit(_Model):
+    """One image or pair that a search found."""
+
+    rank: int
+    kind: Literal["scene", "tile", "pair"] = Field(
+        description="A whole scene, a window of one, or two dates of one place"
+    )
+    name: str
+    score: float = Field(description="Cosine of query and image; it is no probability")
+    deviations: float | None = Field(
+        description="Standard deviations above the mean score of the archive"
+    )
+    sensor: str | None
+    date: str | None = Field(description="Of a pair, of the later image")
+    before_date: str | None = Field(default=None, description="Of a pair")
+    paths: list[str] = Field(description="A file, a folder, or the files of one acquisition")
+    before_paths: list[str] = Field(default_factory=list, description="Of a pair")
+    window: list[int] | None = Field(description="Column, row, width, height in pixels")
+    bounds_wgs84: tuple[float, float, float, float] | None = Field(
+        description="west, south, east, north in degrees; west > east over the antimeridian"
+    )
+    gsd: float | None = Field(description="Metres per pixel of the scene")
+    observed_share: float = Field(description="Per cent of the pixels with data")
+    cloud_share: float | None = Field(description="Per cent by the quality layer; null without one")
+
+
+class ArchiveSearch(ToolResult):
+    """`search_archive` and `search_changes`."""
+
+    query: str = Field(description="The words, or the name of the scene")
+    archive: str = Field(description="Folder or URL")
+    searched: int = Field(description="Images (or pairs) in the archive")
+    mean_score: float | None = Field(description="Of the whole archive, or of a sample of it")
+    hits: list[ArchiveHit]
+
+
 class Exported(ToolResult):
     """`export`."""
 

@@ -51,6 +51,7 @@ from terralogue.tools.exporting import export
 from terralogue.tools.indices import compute_index
 from terralogue.tools.run import Run, default_executor
 from terralogue.tools.schemas import SceneDescription, ToolResult
+from terralogue.tools.search import search_archive, search_changes
 from terralogue.tools.segment import segment
 from terralogue.tools.series import time_series
 from terralogue.tools.specialists import TITLES
@@ -92,6 +93,8 @@ TOOLS: dict[str, ToolFunction] = {
     "zonal_statistics": zonal_statistics,
     "detect_change": detect_change,
     "time_series": time_series,
+    "search_archive": search_archive,
+    "search_changes": search_changes,
     "export": export,
 }
 # The values of an argument where the docstring only names a table; an agent plans with them.

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from terralogue.datasets.errors import InputError, SceneError, WorkspaceError
+from terralogue.tools.archive_place import archive_exists, archive_location
 from terralogue.tools.schemas import Artefact, ArtefactKind
 
 if TYPE_CHECKING:
@@ -291,6 +292,11 @@ class Store:
             with contextlib.suppress(WorkspaceError):
                 found.append(self.artefact(path.parent.name))
         return found
+
+    @property
+    def has_archive(self) -> bool:
+        """Whether there is an archive to search beside this workspace."""
+        return archive_exists(archive_location(self.root))
 
     # --- files ----------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ farmland minus forest, "new buildings" is buildings alone, "demolished buildings
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -65,7 +66,7 @@ _NAMED: Final = {
 class TextTower(Protocol):
     """What embeds words; a `GeoCLIP` is one."""
 
-    def encode_text(self, texts: list[str]) -> Floats:
+    def encode_text(self, texts: Sequence[str]) -> Floats:
         """Embeddings of n texts, float32 (n, d), of length one."""
         ...
 
