@@ -16,8 +16,7 @@ import numpy as np
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
-from terralogue.datasets.synthetic import make_demo_pair, make_demo_scene
-from terralogue.datasets.synthetic_land import Event
+from terralogue.datasets.synthetic import Event, make_demo_pair, make_demo_scene
 
 DEMO_QUESTION: Final = "How much of this is under water?"
 

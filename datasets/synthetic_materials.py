@@ -1,0 +1,415 @@
+"""What the ground of a simulated scene is made of: spectra, season, radar echo, warmth.
+
+Vegetation is a mixture of green canopy, straw and soil whose shares follow the season.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from terralogue.datasets import spectra_models as models
+from terralogue.datasets.spectra import WAVELENGTHS, Floats, draw, draw_canopy, moisten
+
+# Target names of the ground truth; `Simulated.classes` holds indices into this tuple.
+CLASSES: Final = (
+    "water",
+    "tree_cover",
+    "cropland",
+    "grassland",
+    "bare_soil",
+    "built_up",
+    "building",
+    "road",
+    "wetland",
+    "snow_ice",
+    "burned_area",
+    "flooded_area",
+    "ship",
+    "vehicle",
+    "storage_tank",
+    "aircraft",
+    "solar_panel",
+)
+
+VARIANTS: Final = 8
+
+
+@dataclass(frozen=True)
+class Material:
+    """A kind of ground.
+
+    Attributes:
+        name: Unique.
+        target: Its class in the truth.
+        group: Group of `spectra`, or a model of this file ("lake", "snow", ...).
+        gain: Factor on the reflectance: shade within a canopy, dirt on a roof.
+        cycle: Season of a plant; see `greenness`.
+        straw: Gain of the dry plant parts.
+        rough: Standard deviation of the brightness from cell to cell.
+        patch: How much of the background shows through in patches.
+        spread: Standard deviation of the brightness from variant to variant.
+        vv: Backscatter in dB, C band, about 38 degrees incidence; of plants, when green.
+        vh: The same, cross-polarised.
+        warm: Kelvin above the air on a summer morning.
+    """
+
+    name: str
+    target: str
+    group: str
+    gain: float = 1.0
+    cycle: str = ""
+    straw: float = 0.0
+    rough: float = 0.05
+    patch: float = 0.15
+    spread: float = 0.08
+    vv: float = -12.0
+    vh: float = -19.0
+    warm: float = 4.0
+
+
+# Gains bring the pure spectra to what satellites see: a forest's crowns shade each other, dust and
+# shade dull a roof. Backscatter: medians in Ulaby & Dobson 1989, Handbook of Radar Scattering
+# Statistics for Terrain (C band, 30 to 40 degrees), and, for towns and water, the ranges that
+# ESA's Sentinel-1 validation reports. Warmth: ordinary Landsat differences at mid-morning.
+# fmt: off
+_ENTRIES: Final = (
+    Material("lake", "water", "lake", rough=.03, patch=.0, vv=-21, vh=-28, warm=-6),
+    Material("river", "water", "river", rough=.03, patch=.0, vv=-19, vh=-27, warm=-5),
+    Material("sea", "water", "sea", rough=.04, patch=.0, vv=-17, vh=-26, warm=-6),
+    Material("pond", "water", "pond", rough=.04, patch=.0, vv=-20, vh=-27, warm=-4),
+    Material("pool", "water", "pool", rough=.03, patch=.0, vv=-14, vh=-22, warm=-3),
+    Material("flood", "flooded_area", "flood", rough=.06, patch=.15, vv=-18, vh=-25, warm=-4),
+    Material("conifer", "tree_cover", "canopy_dense", .46, "evergreen", 0, .16, .22, .10, -8.5, -14, -2),
+    Material("deciduous", "tree_cover", "canopy_dense", .70, "leaves", .55, .14, .15, .09, -8.5, -13.8, -2),
+    Material("tropical", "tree_cover", "canopy_dense", .66, "evergreen", 0, .15, .12, .08, -7.8, -13.2, -2),
+    Material("orchard", "cropland", "canopy", .72, "leaves", .7, .12, .45, .10, -10, -16, 2),
+    Material("shrub", "grassland", "canopy_open", .66, "shrub", .6, .12, .5, .10, -11.5, -18, 5),
+    Material("grass", "grassland", "canopy", .80, "grass", .95, .05, .30, .09, -12.5, -19.5, 3),
+    Material("meadow", "grassland", "canopy", .88, "meadow", .9, .04, .15, .08, -12, -19, 2),
+    Material("lawn", "grassland", "canopy", .82, "meadow", .9, .04, .25, .08, -13, -20, 2),
+    Material("dry_grass", "grassland", "canopy_open", .7, "dry", 1.05, .06, .45, .10, -14, -21.5, 7),
+    Material("reed", "wetland", "canopy", .55, "reed", .75, .08, .55, .12, -9.5, -16.5, -1),
+    Material("wheat", "cropland", "canopy", .86, "winter", 1.25, .03, .12, .09, -14, -20, 3),
+    Material("maize", "cropland", "canopy_dense", .84, "summer", 1.1, .04, .12, .08, -10.5, -16.5, 3),
+    Material("rapeseed", "cropland", "canopy", .85, "rape", 1.1, .03, .10, .07, -10, -16, 3),
+    Material("beet", "cropland", "canopy_dense", .92, "late", .9, .03, .10, .07, -10.5, -16.8, 3),
+    Material("rice", "cropland", "canopy", .80, "rice", 1.1, .03, .15, .08, -12, -19, 0),
+    Material("alfalfa", "cropland", "canopy_dense", .95, "meadow", .9, .03, .08, .08, -11.5, -18, 1),
+    Material("fallow", "cropland", "soil", .62, "", 0, .03, .15, .16, -13, -21, 7),
+    Material("soil", "bare_soil", "soil", .78, "", 0, .05, .30, .12, -13.5, -22, 8),
+    Material("sand", "bare_soil", "sand", 1.0, "", 0, .04, .25, .10, -18, -26, 9),
+    Material("dune", "bare_soil", "sand", 1.08, "", 0, .03, .20, .08, -19, -28, 11),
+    Material("gravel", "bare_soil", "gravel", 1.1, "", 0, .08, .30, .12, -12.5, -21, 7),
+    Material("rock", "bare_soil", "soil", .60, "", 0, .14, .35, .14, -10, -18.5, 6),
+    Material("tile_roof", "building", "tile", .85, "", 0, .04, .05, .14, -5, -13, 8),
+    Material("dark_roof", "building", "shingle", .82, "", 0, .04, .05, .20, -5, -13, 10),
+    Material("flat_roof", "building", "concrete", .72, "", 0, .04, .08, .24, -3.5, -12, 8),
+    Material("hall_roof", "building", "metal", 1.35, "", 0, .03, .05, .30, -2.5, -11, 4),
+    Material("white_roof", "building", "white", 1.0, "", 0, .03, .05, .12, -3, -12, 3),
+    Material("asphalt", "road", "road", .95, "", 0, .03, .10, .12, -16, -25, 9),
+    Material("track", "road", "soil", .80, "", 0, .04, .15, .10, -15, -23, 7),
+    Material("runway", "built_up", "asphalt", 1.15, "", 0, .03, .10, .12, -20, -28, 9),
+    Material("parking", "built_up", "asphalt", 1.0, "", 0, .04, .15, .14, -14, -23, 10),
+    Material("paving", "built_up", "concrete", .70, "", 0, .05, .20, .14, -9, -17, 8),
+    Material("rails", "built_up", "gravel", .8, "", 0, .08, .20, .10, -9, -18, 9),
+    Material("burn", "burned_area", "char", .85, "", 0, .08, .35, .12, -12, -20, 11),
+    Material("snow", "snow_ice", "snow", 1.0, "", 0, .02, .08, .03, -17, -25, -18),
+    Material("ship", "ship", "paint", .9, "", 0, .05, .05, .45, 2, -7, 4),
+    Material("cargo", "ship", "tile", .9, "", 0, .08, .10, .40, 3, -6, 4),
+    Material("car", "vehicle", "car", 1.0, "", 0, .03, .0, .35, -6, -15, 6),
+    Material("tank", "storage_tank", "white", 1.0, "", 0, .02, .0, .12, 0, -9, 3),
+    Material("plane", "aircraft", "white", 1.1, "", 0, .03, .0, .08, -1, -10, 3),
+    Material("solar", "solar_panel", "solar", 1.0, "", 0, .03, .0, .10, -8, -18, 8),
+)
+# fmt: on
+MATERIALS: Final = {entry.name: entry for entry in _ENTRIES}
+CODES: Final = {name: np.uint8(i) for i, name in enumerate(MATERIALS)}
+TARGET_OF: Final = np.array([CLASSES.index(entry.target) for entry in _ENTRIES], np.uint8)
+
+
+@dataclass(frozen=True)
+class Climate:
+    """What grows, and when.
+
+    Attributes:
+        name: temperate, mediterranean, boreal, tropical or arid.
+        woods: Kinds of forest, the commonest first.
+        crops: Kinds of fields.
+        dry: How far grass dries in summer, 0 to 1.
+        winter: How cold winter is: 0 no snow, 1 long snow.
+        soil: Factor on soil brightness.
+        air: Air temperature in kelvin: of the year, and half its swing.
+    """
+
+    name: str
+    woods: tuple[str, ...]
+    crops: tuple[str, ...]
+    dry: float
+    winter: float
+    soil: float
+    air: tuple[float, float]
+
+
+CLIMATES: Final = {
+    climate.name: climate
+    for climate in (
+        Climate(
+            "temperate",
+            ("deciduous", "conifer"),
+            ("wheat", "wheat", "maize", "rapeseed", "beet", "alfalfa", "fallow", "meadow"),
+            0.25,
+            0.4,
+            0.72,
+            (285, 9),
+        ),
+        Climate(
+            "mediterranean",
+            ("conifer", "deciduous"),
+            ("wheat", "wheat", "orchard", "alfalfa", "fallow", "maize", "fallow"),
+            0.85,
+            0.0,
+            0.95,
+            (290, 8),
+        ),
+        Climate(
+            "boreal",
+            ("conifer", "conifer", "deciduous"),
+            ("wheat", "meadow", "alfalfa", "fallow"),
+            0.1,
+            1.0,
+            0.6,
+            (276, 14),
+        ),
+        Climate(
+            "tropical",
+            ("tropical",),
+            ("rice", "rice", "maize", "orchard", "fallow", "alfalfa"),
+            0.5,
+            0.0,
+            0.75,
+            (299, 2),
+        ),
+        Climate(
+            "arid",
+            ("conifer",),
+            ("alfalfa", "maize", "wheat", "fallow"),
+            1.0,
+            0.0,
+            1.15,
+            (295, 10),
+        ),
+    )
+}
+
+
+def _rise(time: Floats | float, start: float, width: float) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-(time - start) / width)), np.float32)
+
+
+def _bump(time: Floats | float, start: float, end: float, width: float = 0.015) -> Floats:
+    return np.asarray(_rise(time, start, width) * (1 - _rise(time, end, width)), np.float32)
+
+
+def greenness(cycle: str, season: Floats | float, climate: Climate) -> tuple[Floats, Floats]:
+    """Shares of green leaves and of straw at a time of the northern year.
+
+    The dates are those of central Europe's crop calendars (JRC MARS bulletins): winter crops green
+    from March and ripe in July, summer crops closed from late June to September.
+
+    Args:
+        cycle: Of the material; "" is no plant.
+        season: Fraction of the year, 0 on the first of January; may be an array of any shape.
+        climate: Where.
+    """
+    time = np.asarray(season, np.float32)
+    zero = np.zeros_like(time)
+    if climate.name in ("mediterranean", "arid") and cycle != "evergreen":
+        time = np.mod(time + 0.07, 1.0)
+    drought = climate.dry * _bump(time, 0.48, 0.80, 0.03)
+    warm = _bump(time, 0.22, 0.87, 0.02)
+    mild = 1 - 0.75 * climate.winter
+    if cycle == "evergreen":
+        return zero + 0.95, zero
+    if cycle == "leaves":
+        leaf = _bump(time, 0.31, 0.83) if climate.name != "tropical" else zero + 0.9
+        return 0.95 * leaf, 0.7 * (1 - leaf)
+    if cycle == "shrub":
+        green = (0.35 + 0.4 * warm) * (1 - 0.6 * drought)
+        return green, 0.9 * (0.75 - green)
+    if cycle in ("grass", "meadow", "reed"):
+        lush = {"grass": 0.72, "meadow": 0.9, "reed": 0.85}[cycle]
+        spare = {"grass": 0.75, "meadow": 0.25, "reed": 0.2}[cycle]
+        floor = 0.38 * mild if cycle != "reed" else 0.1
+        green = lush * np.maximum(warm, floor) * (1 - spare * drought)
+        return green, 0.92 * (0.95 - green)
+    if cycle == "dry":
+        green = 0.30 * (0.3 + 0.7 * warm) * (1 - 0.8 * drought)
+        return green, 0.65 - green
+    if climate.name == "tropical":
+        # Two or three crops a year: any state at any time.
+        time = np.mod(2 * time, 1.0) * 0.5 + 0.35
+    stages = {
+        "winter": (0.23, 0.49, 0.57),
+        "rape": (0.20, 0.47, 0.54),
+        "summer": (0.45, 0.72, 0.79),
+        "late": (0.41, 0.80, 0.82),
+        "rice": (0.44, 0.68, 0.76),
+    }
+    if cycle not in stages:
+        return zero, zero
+    start, ripe, harvest = stages[cycle]
+    green = 0.95 * _bump(time, start, ripe)
+    if cycle in ("winter", "rape"):
+        green = np.maximum(green, 0.30 * mild * (1 - _bump(time, 0.10, 0.85)))
+    straw = 0.9 * _bump(time, ripe, harvest) + 0.35 * _bump(time, harvest, harvest + 0.09)
+    return green, np.minimum(straw, 1 - green)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the variants of one material look: all arrays have VARIANTS rows.
+
+    Attributes:
+        front: float32 (VARIANTS, 211), reflectance.
+        back: float32 (VARIANTS, 211), what shows through in patches.
+        green: float32 (VARIANTS,), share of green leaves.
+        bright: float32 (VARIANTS,), offset in dB of the radar echo from variant to variant.
+    """
+
+    front: Floats
+    back: Floats
+    green: Floats
+    bright: Floats
+
+
+def look(name: str, *, seed: int, season: float, climate: Climate, prosail: bool = False) -> Look:
+    """Draw the variants of a material; the same seed gives the same ones in every season.
+
+    Args:
+        name: In MATERIALS.
+        seed: Of the place.
+        season: Fraction of the year.
+        climate: Of the place.
+        prosail: Canopies by PROSAIL instead of the library's.
+    """
+    entry = MATERIALS[name]
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    scale = np.exp(entry.spread * rng.standard_normal((VARIANTS, 1))).astype(np.float32)
+    bright = (1.0 * rng.standard_normal(VARIANTS)).astype(np.float32)
+    wet = rng.uniform(0.1, 0.7) + rng.uniform(-0.12, 0.12, (VARIANTS, 1))
+    ground = moisten(draw("soil", rng, VARIANTS), np.asarray(wet, np.float32)) * climate.soil
+    none = np.zeros(VARIANTS, np.float32)
+    if entry.group in _CONSTITUENTS:
+        deep, shallow = _waters(entry.group, rng)
+        return Look(deep * scale, shallow * scale, none, bright)
+    if entry.group in _COMPUTED:
+        front = _computed(entry.group, rng) * scale
+        return Look(front, front * 0.85, none, bright)
+    if not entry.cycle:
+        front = draw(entry.group, rng, VARIANTS)
+        if entry.group == "soil":
+            front = moisten(front, np.asarray(wet, np.float32)) * climate.soil / 0.75
+        front = front * entry.gain * scale
+        back = ground * 0.8 if entry.target == "cropland" else front * 0.82
+        if name == "burn":
+            # Unburned litter and pale ash between the char.
+            back = 0.5 * draw("litter", rng, VARIANTS) + 0.35 * ground
+        return Look(front, np.asarray(back, np.float32), none, bright)
+    # Fields and trees of a kind are not all at the same stage.
+    when = season + 0.022 * rng.standard_normal(VARIANTS)
+    green, straw = (
+        share.astype(np.float32)[:, None]
+        for share in greenness(entry.cycle, np.asarray(when, np.float32), climate)
+    )
+    leaf_area = {"canopy_open": (0.6, 2), "canopy": (2, 4.5)}.get(entry.group, (4.5, 8.0))
+    leaves = (
+        draw_canopy(rng, VARIANTS, leaf_area=leaf_area)
+        if prosail
+        else draw(entry.group, rng, VARIANTS)
+    )
+    dry = draw("litter", rng, VARIANTS)
+    if entry.target == "tree_cover":
+        # Leafless crowns let their own shade and the litter through.
+        under = 0.5 * dry
+    elif entry.cycle == "rice":
+        under = np.broadcast_to(models.water(sediment=12, skylight=0.02), dry.shape) + 0.15 * ground
+    else:
+        under = ground
+    front = entry.gain * (green * leaves) + entry.straw * straw * dry
+    front = front + (1 - green - straw) * under
+    if entry.cycle == "rape":
+        # Yellow petals: reflectance of 0.2 in green and red, none added in blue (Sulik & Long 2016,
+        # Remote Sensing of Environment 184).
+        bloom = _bump(np.asarray(when, np.float32), 0.29, 0.375, 0.008)[:, None]
+        front = front + bloom * np.interp(
+            WAVELENGTHS, (0.4, 0.49, 0.55, 0.69, 0.75), (0, 0, 0.13, 0.15, 0)
+        )
+    shade = 0.25 * front if entry.target == "tree_cover" else 0.55 * ground + 0.45 * front
+    return Look(
+        np.asarray(front * scale, np.float32),
+        np.asarray(shade, np.float32),
+        green[:, 0],
+        bright,
+    )
+
+
+_COMPUTED: Final = ("pool", "snow", "white", "car", "solar")
+# Ranges of chlorophyll (mg/m3), suspended sediment (g/m3) and absorption by dissolved matter (1/m).
+_CONSTITUENTS: Final = {
+    "lake": ((1, 12), (0.4, 4), (0.05, 0.6)),
+    "river": ((1, 8), (3, 60), (0.1, 0.8)),
+    "sea": ((0.2, 2.5), (0.2, 2.5), (0.01, 0.15)),
+    "pond": ((8, 60), (2, 15), (0.2, 1.0)),
+    "flood": ((1, 6), (12, 60), (0.3, 1.2)),
+}
+
+
+def _waters(kind: str, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """One body of water, deep and above a near bottom: (1, 211) each."""
+    chlorophyll, sediment, dissolved = _CONSTITUENTS[kind]
+    draws = rng.random(4)
+    bottom = draw("sand", rng)[0] * 0.8
+
+    def at(depth: float | None) -> Floats:
+        return models.water(
+            chlorophyll=_between(chlorophyll, draws[0]),
+            sediment=_between(sediment, draws[1]),
+            coloured_matter=_between(dissolved, draws[2]),
+            skylight=0.004 + 0.014 * draws[3] ** 2,
+            depth=depth,
+            bottom=bottom,
+        )[None]
+
+    return at(None), at(0.8)
+
+
+def _between(limits: tuple[float, float], share: float) -> float:
+    """A value between two limits, in the logarithm."""
+    return float(limits[0] * (limits[1] / limits[0]) ** share)
+
+
+def _computed(kind: str, rng: np.random.Generator) -> Floats:
+    """Spectra (VARIANTS, 211) of what is computed or painted."""
+    wave = WAVELENGTHS
+    if kind == "pool":
+        tiles = np.full(wave.shape, 0.55, np.float32)
+        one = models.water(depth=1.6, bottom=tiles)
+    elif kind == "snow":
+        one = 0.92 * models.snow(grain=rng.uniform(0.15, 1.2), dirt=rng.uniform(0, 0.15))
+    elif kind == "solar":
+        # Silicon below glass: dark blue, bright again beyond its band gap at 1.1 micrometres.
+        knots = (0.4, 0.46, 0.6, 1.0, 1.1, 1.25, 2.5)
+        one = np.interp(wave, knots, (0.09, 0.1, 0.05, 0.05, 0.16, 0.2, 0.12)).astype(np.float32)
+    else:
+        one = np.interp(wave, (0.4, 0.45, 0.9, 1.5, 2.5), (0.42, 0.62, 0.66, 0.55, 0.4))
+    rows = np.repeat(np.asarray(one, np.float32)[None], VARIANTS, axis=0)
+    if kind == "car":
+        # White, silver, grey and black coats, a red one and a blue one.
+        rows *= np.array((0.95, 0.8, 0.5, 0.3, 0.1, 0.12, 0, 0), np.float32)[:, None]
+        rows[6] = np.interp(wave, (0.55, 0.62, 2.5), (0.04, 0.42, 0.4))
+        rows[7] = np.interp(wave, (0.44, 0.5, 0.6, 0.75, 2.5), (0.2, 0.22, 0.05, 0.3, 0.3))
+    return rows
