@@ -57,8 +57,9 @@ def water(
     Shallow water adds the bottom through 1.03 (1 + 2.4 u)^0.5 and 1.04 (1 + 5.4 u)^0.5 (sun
     overhead). Backscattering: pure water 0.00144 (l / 0.5)^-4.32 (Morel 1974), sediment 0.0086 m2/g
     (Albert & Mobley 2003, doi:10.1364/OE.11.002873). Absorption: 0.06 chl^0.65 at 0.44 micrometres
-    (Prieur & Sathyendranath 1981) with peaks at 0.44 and 0.675, and dissolved matter
-    exp(-14 (l - 0.44)) (Bricaud et al. 1981).
+    (Prieur & Sathyendranath 1981) with peaks at 0.44 and 0.675, dissolved matter
+    exp(-14 (l - 0.44)) (Bricaud et al. 1981), and sediment 0.041 m2/g exp(-12.3 (l - 0.44)) (Babin
+    et al. 2003, doi:10.1029/2001JC000882).
 
     Args:
         chlorophyll: mg/m3.
@@ -73,7 +74,7 @@ def water(
     shape = np.exp(-(((wave - 0.44) / 0.055) ** 2)) + 0.45 * np.exp(-(((wave - 0.675) / 0.02) ** 2))
     absorbed = _absorption(_WATER) + pigment * shape + coloured_matter * np.exp(-14 * (wave - 0.44))
     # Sediment itself absorbs blue, which turns silty rivers brown.
-    absorbed += 0.012 * sediment * np.exp(-9 * (wave - 0.44))
+    absorbed += 0.041 * sediment * np.exp(-12.3 * (wave - 0.44))
     scattered = 0.00144 * (wave / 0.5) ** -4.32 + 0.0086 * sediment
     u = scattered / (absorbed + scattered)
     below = (0.084 + 0.170 * u) * u

@@ -12,9 +12,25 @@ from terralogue.datasets.synthetic_nature import TREE_CELL, crowns
 FINE_CELL = 0.7
 
 _ROOFS = {
-    "suburb": ("tile_roof", "tile_roof", "dark_roof", "dark_roof", "white_roof"),
-    "city": ("flat_roof", "flat_roof", "tile_roof", "dark_roof", "white_roof"),
-    "works": ("hall_roof", "white_roof", "flat_roof", "hall_roof"),
+    "suburb": (
+        "tile_roof",
+        "tile_roof",
+        "tile_roof",
+        "dark_roof",
+        "dark_roof",
+        "dark_roof",
+        "flat_roof",
+    ),
+    "city": (
+        "flat_roof",
+        "flat_roof",
+        "flat_roof",
+        "tile_roof",
+        "dark_roof",
+        "dark_roof",
+        "white_roof",
+    ),
+    "works": ("hall_roof", "white_roof", "flat_roof", "hall_roof", "dark_roof", "blue_roof"),
 }
 
 
@@ -50,14 +66,15 @@ def road(
     return where
 
 
-def _plots(
-    canvas: Canvas, u: Floats, v: Floats, block: tuple[float, float], street: float
-) -> _Block:
-    """Blocks between streets, and place within them."""
-    column, row = np.floor(u / block[0]).astype(np.int64), np.floor(v / block[1]).astype(np.int64)
-    in_u, in_v = u - column * block[0], v - row * block[1]
+def _plots(u: Floats, v: Floats, block: tuple[float, float], street: float, salt: int) -> _Block:
+    """Blocks between streets, and place within them; every second row of blocks is staggered."""
+    column = np.floor(u / block[0]).astype(np.int64)
+    shifted = v + block[1] * hashed(column, salt) * (hashed(column, salt + 1) < 0.5)
+    row = np.floor(shifted / block[1]).astype(np.int64)
+    in_u, in_v = u - column * block[0], shifted - row * block[1]
     edge = np.minimum(np.minimum(in_u, block[0] - in_u), np.minimum(in_v, block[1] - in_v))
-    return _Block(column * 7919 + row * 104_729, in_u, in_v, edge - street / 2)
+    ids = column * 7919 + row * 104_729
+    return _Block(ids, *(np.asarray(a, np.float32) for a in (in_u, in_v, edge - street / 2)))
 
 
 class _Block:
@@ -82,7 +99,7 @@ def town(canvas: Canvas, where: Mask, style: str = "suburb", *, name: str = "tow
         "city": ((rng.uniform(70, 110), rng.uniform(80, 150)), 15.0),
         "works": ((rng.uniform(120, 190), rng.uniform(150, 260)), 14.0),
     }[style]
-    block = _plots(canvas, u, v, size, street)
+    block = _plots(u, v, size, street, salt + 71)
     # Whole blocks belong to the town or not, so that its rim is not cut through houses.
     use = hashed(block.ids, salt + 1)
     green = use > {"suburb": 0.93, "city": 0.92, "works": 0.94}[style]
@@ -98,7 +115,7 @@ def town(canvas: Canvas, where: Mask, style: str = "suburb", *, name: str = "tow
     park = inside & green & (block.kerb > 3)
     _trees(canvas, park, 0.7, f"{name}/park", 8.0)
     if style != "works":
-        _trees(canvas, inside & ~green & (canvas.top <= 0), 0.22, f"{name}/garden", 7.0)
+        _trees(canvas, inside & ~green & (canvas.top <= 0), 0.32, f"{name}/garden", 7.0)
         verge = where & (np.abs(block.kerb - 1.2) < 1.6)
         _trees(canvas, verge & (canvas.top <= 0), 0.35, f"{name}/avenue", 7.0)
     canvas.feature({"suburb": "houses", "city": "city", "works": "works"}[style], where)

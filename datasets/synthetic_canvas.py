@@ -27,17 +27,18 @@ def hashed(ids: Ints, salt: int) -> Floats:
     return (((mixed ^ (mixed >> 16)) & 0xFFFFFF) / np.float32(1 << 24)).astype(np.float32)
 
 
-def _splines(metres: Floats, length: float, lattice: int) -> Floats:
-    """Weights (n, lattice) of periodic cubic B-splines with knots every `length` metres."""
+def _splines(metres: Floats, length: float) -> tuple[Floats, Ints]:
+    """Weights (n, knots) of cubic B-splines every `length` metres, and the knots' numbers."""
     place = metres.astype(np.float64) / length
     cell = np.floor(place).astype(np.int64)
     t = place - cell
     parts = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
-    matrix = np.zeros((len(metres), lattice), np.float32)
+    first = int(cell.min()) - 1
+    matrix = np.zeros((len(metres), int(cell.max()) - first + 3), np.float32)
     rows = np.arange(len(metres))
     for shift, part in enumerate(parts):
-        matrix[rows, (cell + shift - 1) % lattice] += part / 6
-    return matrix
+        matrix[rows, cell - first + shift - 1] = part / 6
+    return matrix, first + np.arange(matrix.shape[1])
 
 
 def smooth_field(rng: np.random.Generator, axis: Floats, length: float, count: int) -> Floats:
@@ -49,11 +50,13 @@ def smooth_field(rng: np.random.Generator, axis: Floats, length: float, count: i
         length: Metres between knots, about half a wavelength.
         count: Knots along a side, after which the field repeats.
     """
-    lattice = rng.standard_normal((count, count)).astype(np.float32)
+    lattice = rng.standard_normal((count, count), dtype=np.float32)
     shift = rng.uniform(0, count, 2) * length
-    rows, columns = (_splines(axis + metres, length, count) for metres in shift)
+    rows, down = _splines(axis + shift[0], length)
+    columns, right = _splines(axis + shift[1], length)
+    knots = lattice[np.ix_(down % count, right % count)]
     # Cubic B-splines keep 0.479 of the standard deviation of the lattice.
-    return np.asarray(rows @ lattice @ columns.T / 0.479, np.float32)
+    return np.asarray(rows @ (knots @ columns.T) / 0.479, np.float32)
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ class Canvas:
         if length < 0.75 * self.cell:
             return np.zeros((self.grid.size, self.grid.size), np.float32)
         # The larger lattice keeps fine grain from repeating in sight.
-        count = 64 if self.extent / length < 48 else 256
+        count = 64 if self.extent / length < 48 else 144
         return smooth_field(self.rng(f"noise/{name}"), self.grid.axis, length, count)
 
     def layers(self, name: str, length: float, octaves: int = 3, gain: float = 0.5) -> Floats:
@@ -156,6 +159,11 @@ class Canvas:
             total += gain**octave * self.noise(f"{name}/{octave}", length / 2**octave)
             weight += gain ** (2 * octave)
         return total / np.float32(np.sqrt(weight))
+
+    def dither(self, name: str, level: Floats) -> NDArray[np.uint8]:
+        """Variants about a smooth level (-2 to 2), scattered so that they blend into each other."""
+        scatter = self.rng(f"dither/{name}").random(level.shape, dtype=np.float32)
+        return np.clip((level + 2) * 1.6 + 1.6 * scatter, 0, VARIANTS - 1).astype(np.uint8)
 
     def paint(
         self,

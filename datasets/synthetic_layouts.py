@@ -484,6 +484,9 @@ def lay_out(place: Place, grid: Grid, season: float, change: str | None = None) 
     LAYOUT_TABLE[place.layout].paint(canvas)
     if change is not None:
         apply_change(canvas, change)
+    if canvas.cell < 3:
+        # What a coarse pixel averages away: stones, tufts, stains, patched asphalt.
+        canvas.light *= 1 + 0.045 * canvas.layers("grain", 2.4, 4, 0.8)
     winter = canvas.climate.winter
     cover = canvas.rng("snow").random() < winter
     if cover and (season < 0.16 * winter + 0.06 or season > 1.0 - 0.10 * winter):

@@ -49,8 +49,6 @@ class Material:
         gain: Factor on the reflectance: shade within a canopy, dirt on a roof.
         cycle: Season of a plant; see `greenness`.
         straw: Gain of the dry plant parts.
-        rough: Standard deviation of the brightness from cell to cell.
-        patch: How much of the background shows through in patches.
         spread: Standard deviation of the brightness from variant to variant.
         vv: Backscatter in dB, C band, about 38 degrees incidence; of plants, when green.
         vh: The same, cross-polarised.
@@ -63,8 +61,6 @@ class Material:
     gain: float = 1.0
     cycle: str = ""
     straw: float = 0.0
-    rough: float = 0.05
-    patch: float = 0.15
     spread: float = 0.08
     vv: float = -12.0
     vh: float = -19.0
@@ -73,57 +69,59 @@ class Material:
 
 # Gains bring the pure spectra to what satellites see: a forest's crowns shade each other, dust and
 # shade dull a roof. Backscatter: medians in Ulaby & Dobson 1989, Handbook of Radar Scattering
-# Statistics for Terrain (C band, 30 to 40 degrees), and, for towns and water, the ranges that
-# ESA's Sentinel-1 validation reports. Warmth: ordinary Landsat differences at mid-morning.
+# Statistics for Terrain (C band, 30 to 40 degrees); of towns and ships, which it lacks, what is
+# usual in Sentinel-1 scenes. Warmth: ordinary Landsat differences at mid-morning.
 # fmt: off
 _ENTRIES: Final = (
-    Material("lake", "water", "lake", rough=.03, patch=.0, vv=-21, vh=-28, warm=-6),
-    Material("river", "water", "river", rough=.03, patch=.0, vv=-19, vh=-27, warm=-5),
-    Material("sea", "water", "sea", rough=.04, patch=.0, vv=-17, vh=-26, warm=-6),
-    Material("pond", "water", "pond", rough=.04, patch=.0, vv=-20, vh=-27, warm=-4),
-    Material("pool", "water", "pool", rough=.03, patch=.0, vv=-14, vh=-22, warm=-3),
-    Material("flood", "flooded_area", "flood", rough=.06, patch=.15, vv=-18, vh=-25, warm=-4),
-    Material("conifer", "tree_cover", "canopy_dense", .46, "evergreen", 0, .16, .22, .10, -8.5, -14, -2),
-    Material("deciduous", "tree_cover", "canopy_dense", .70, "leaves", .55, .14, .15, .09, -8.5, -13.8, -2),
-    Material("tropical", "tree_cover", "canopy_dense", .66, "evergreen", 0, .15, .12, .08, -7.8, -13.2, -2),
-    Material("orchard", "cropland", "canopy", .72, "leaves", .7, .12, .45, .10, -10, -16, 2),
-    Material("shrub", "grassland", "canopy_open", .66, "shrub", .6, .12, .5, .10, -11.5, -18, 5),
-    Material("grass", "grassland", "canopy", .80, "grass", .95, .05, .30, .09, -12.5, -19.5, 3),
-    Material("meadow", "grassland", "canopy", .88, "meadow", .9, .04, .15, .08, -12, -19, 2),
-    Material("lawn", "grassland", "canopy", .82, "meadow", .9, .04, .25, .08, -13, -20, 2),
-    Material("dry_grass", "grassland", "canopy_open", .7, "dry", 1.05, .06, .45, .10, -14, -21.5, 7),
-    Material("reed", "wetland", "canopy", .55, "reed", .75, .08, .55, .12, -9.5, -16.5, -1),
-    Material("wheat", "cropland", "canopy", .86, "winter", 1.25, .03, .12, .09, -14, -20, 3),
-    Material("maize", "cropland", "canopy_dense", .84, "summer", 1.1, .04, .12, .08, -10.5, -16.5, 3),
-    Material("rapeseed", "cropland", "canopy", .85, "rape", 1.1, .03, .10, .07, -10, -16, 3),
-    Material("beet", "cropland", "canopy_dense", .92, "late", .9, .03, .10, .07, -10.5, -16.8, 3),
-    Material("rice", "cropland", "canopy", .80, "rice", 1.1, .03, .15, .08, -12, -19, 0),
-    Material("alfalfa", "cropland", "canopy_dense", .95, "meadow", .9, .03, .08, .08, -11.5, -18, 1),
-    Material("fallow", "cropland", "soil", .62, "", 0, .03, .15, .16, -13, -21, 7),
-    Material("soil", "bare_soil", "soil", .78, "", 0, .05, .30, .12, -13.5, -22, 8),
-    Material("sand", "bare_soil", "sand", 1.0, "", 0, .04, .25, .10, -18, -26, 9),
-    Material("dune", "bare_soil", "sand", 1.08, "", 0, .03, .20, .08, -19, -28, 11),
-    Material("gravel", "bare_soil", "gravel", 1.1, "", 0, .08, .30, .12, -12.5, -21, 7),
-    Material("rock", "bare_soil", "soil", .60, "", 0, .14, .35, .14, -10, -18.5, 6),
-    Material("tile_roof", "building", "tile", .85, "", 0, .04, .05, .14, -5, -13, 8),
-    Material("dark_roof", "building", "shingle", .82, "", 0, .04, .05, .20, -5, -13, 10),
-    Material("flat_roof", "building", "concrete", .72, "", 0, .04, .08, .24, -3.5, -12, 8),
-    Material("hall_roof", "building", "metal", 1.35, "", 0, .03, .05, .30, -2.5, -11, 4),
-    Material("white_roof", "building", "white", 1.0, "", 0, .03, .05, .12, -3, -12, 3),
-    Material("asphalt", "road", "road", .95, "", 0, .03, .10, .12, -16, -25, 9),
-    Material("track", "road", "soil", .80, "", 0, .04, .15, .10, -15, -23, 7),
-    Material("runway", "built_up", "asphalt", 1.15, "", 0, .03, .10, .12, -20, -28, 9),
-    Material("parking", "built_up", "asphalt", 1.0, "", 0, .04, .15, .14, -14, -23, 10),
-    Material("paving", "built_up", "concrete", .70, "", 0, .05, .20, .14, -9, -17, 8),
-    Material("rails", "built_up", "gravel", .8, "", 0, .08, .20, .10, -9, -18, 9),
-    Material("burn", "burned_area", "char", .85, "", 0, .08, .35, .12, -12, -20, 11),
-    Material("snow", "snow_ice", "snow", 1.0, "", 0, .02, .08, .03, -17, -25, -18),
-    Material("ship", "ship", "paint", .9, "", 0, .05, .05, .45, 2, -7, 4),
-    Material("cargo", "ship", "tile", .9, "", 0, .08, .10, .40, 3, -6, 4),
-    Material("car", "vehicle", "car", 1.0, "", 0, .03, .0, .35, -6, -15, 6),
-    Material("tank", "storage_tank", "white", 1.0, "", 0, .02, .0, .12, 0, -9, 3),
-    Material("plane", "aircraft", "white", 1.1, "", 0, .03, .0, .08, -1, -10, 3),
-    Material("solar", "solar_panel", "solar", 1.0, "", 0, .03, .0, .10, -8, -18, 8),
+    Material("lake", "water", "lake", vv=-21, vh=-28, warm=-6),
+    Material("river", "water", "river", vv=-19, vh=-27, warm=-5),
+    Material("sea", "water", "sea", vv=-17, vh=-26, warm=-6),
+    Material("pond", "water", "pond", vv=-20, vh=-27, warm=-4),
+    Material("pool", "water", "pool", vv=-14, vh=-22, warm=-3),
+    Material("foam", "water", "white", .65, "", 0, .1, -14, -23, -6),
+    Material("flood", "flooded_area", "flood", vv=-18, vh=-25, warm=-4),
+    Material("conifer", "tree_cover", "canopy_dense", .46, "evergreen", 0, .10, -8.5, -14, -2),
+    Material("deciduous", "tree_cover", "canopy_dense", .70, "leaves", .55, .09, -8.5, -13.8, -2),
+    Material("tropical", "tree_cover", "canopy_dense", .66, "evergreen", 0, .08, -7.8, -13.2, -2),
+    Material("orchard", "cropland", "canopy", .72, "leaves", .7, .10, -10, -16, 2),
+    Material("shrub", "grassland", "canopy_open", .66, "shrub", .6, .10, -11.5, -18, 5),
+    Material("grass", "grassland", "canopy", .80, "grass", .95, .09, -12.5, -19.5, 3),
+    Material("meadow", "grassland", "canopy", .88, "meadow", .9, .08, -12, -19, 2),
+    Material("lawn", "grassland", "canopy", .82, "meadow", .9, .08, -13, -20, 2),
+    Material("dry_grass", "grassland", "canopy_open", .7, "dry", 1.05, .10, -14, -21.5, 7),
+    Material("reed", "wetland", "canopy", .55, "reed", .75, .12, -9.5, -16.5, -1),
+    Material("wheat", "cropland", "canopy", .86, "winter", 1.25, .09, -14, -20, 3),
+    Material("maize", "cropland", "canopy_dense", .84, "summer", 1.1, .08, -10.5, -16.5, 3),
+    Material("rapeseed", "cropland", "canopy", .85, "rape", 1.1, .07, -10, -16, 3),
+    Material("beet", "cropland", "canopy_dense", .92, "late", .9, .07, -10.5, -16.8, 3),
+    Material("rice", "cropland", "canopy", .80, "rice", 1.1, .08, -12, -19, 0),
+    Material("alfalfa", "cropland", "canopy_dense", .95, "meadow", .9, .08, -11.5, -18, 1),
+    Material("fallow", "cropland", "soil", .62, "", 0, .16, -13, -21, 7),
+    Material("soil", "bare_soil", "soil", .78, "", 0, .12, -13.5, -22, 8),
+    Material("sand", "bare_soil", "sand", 1.0, "", 0, .10, -18, -26, 9),
+    Material("dune", "bare_soil", "sand", 1.08, "", 0, .08, -19, -28, 11),
+    Material("gravel", "bare_soil", "gravel", 1.1, "", 0, .12, -12.5, -21, 7),
+    Material("rock", "bare_soil", "gravel", 1.05, "", 0, .14, -10, -18.5, 6),
+    Material("tile_roof", "building", "tile", .75, "", 0, .14, -5, -13, 8),
+    Material("dark_roof", "building", "shingle", .75, "", 0, .20, -5, -13, 10),
+    Material("flat_roof", "building", "concrete", .45, "", 0, .20, -3.5, -12, 8),
+    Material("hall_roof", "building", "metal", 1.1, "", 0, .30, -2.5, -11, 4),
+    Material("white_roof", "building", "white", .55, "", 0, .12, -3, -12, 3),
+    Material("blue_roof", "building", "blue", 1.0, "", 0, .15, -3, -12, 5),
+    Material("asphalt", "road", "road", .95, "", 0, .12, -16, -25, 9),
+    Material("track", "road", "soil", .80, "", 0, .10, -15, -23, 7),
+    Material("runway", "built_up", "asphalt", 1.15, "", 0, .12, -20, -28, 9),
+    Material("parking", "built_up", "asphalt", 1.0, "", 0, .14, -14, -23, 10),
+    Material("paving", "built_up", "concrete", .48, "", 0, .14, -9, -17, 8),
+    Material("rails", "built_up", "gravel", .8, "", 0, .10, -9, -18, 9),
+    Material("burn", "burned_area", "char", .85, "", 0, .12, -12, -20, 11),
+    Material("snow", "snow_ice", "snow", 1.0, "", 0, .03, -17, -25, -18),
+    Material("ship", "ship", "paint", .9, "", 0, .45, 2, -7, 4),
+    Material("cargo", "ship", "tile", .9, "", 0, .40, 3, -6, 4),
+    Material("car", "vehicle", "car", 1.0, "", 0, .35, -6, -15, 6),
+    Material("tank", "storage_tank", "white", 1.0, "", 0, .12, 0, -9, 3),
+    Material("plane", "aircraft", "white", 1.1, "", 0, .08, -1, -10, 3),
+    Material("solar", "solar_panel", "solar", 1.0, "", 0, .10, -8, -18, 8),
 )
 # fmt: on
 MATERIALS: Final = {entry.name: entry for entry in _ENTRIES}
@@ -312,6 +310,8 @@ def look(name: str, *, seed: int, season: float, climate: Climate, prosail: bool
     if not entry.cycle:
         front = draw(entry.group, rng, VARIANTS)
         if entry.group == "soil":
+            # Fields and clearings are littered with dry remains of plants.
+            front = 0.7 * front + 0.3 * (1 - 0.6 * climate.dry) * draw("litter", rng, VARIANTS)
             front = moisten(front, np.asarray(wet, np.float32)) * climate.soil / 0.75
         front = front * entry.gain * scale
         back = ground * 0.8 if entry.target == "cropland" else front * 0.82
@@ -357,14 +357,14 @@ def look(name: str, *, seed: int, season: float, climate: Climate, prosail: bool
     )
 
 
-_COMPUTED: Final = ("pool", "snow", "white", "car", "solar")
+_COMPUTED: Final = ("pool", "snow", "white", "blue", "car", "solar")
 # Ranges of chlorophyll (mg/m3), suspended sediment (g/m3) and absorption by dissolved matter (1/m).
 _CONSTITUENTS: Final = {
     "lake": ((1, 12), (0.4, 4), (0.05, 0.6)),
-    "river": ((1, 8), (3, 60), (0.1, 0.8)),
+    "river": ((1, 10), (1.5, 60), (0.15, 1.5)),
     "sea": ((0.2, 2.5), (0.2, 2.5), (0.01, 0.15)),
     "pond": ((8, 60), (2, 15), (0.2, 1.0)),
-    "flood": ((1, 6), (12, 60), (0.3, 1.2)),
+    "flood": ((1, 6), (30, 200), (0.3, 1.5)),
 }
 
 
@@ -404,6 +404,11 @@ def _computed(kind: str, rng: np.random.Generator) -> Floats:
         # Silicon below glass: dark blue, bright again beyond its band gap at 1.1 micrometres.
         knots = (0.4, 0.46, 0.6, 1.0, 1.1, 1.25, 2.5)
         one = np.interp(wave, knots, (0.09, 0.1, 0.05, 0.05, 0.16, 0.2, 0.12)).astype(np.float32)
+    elif kind == "blue":
+        # Painted sheet metal, common over halls in East Asia.
+        one = np.interp(
+            wave, (0.4, 0.46, 0.52, 0.6, 0.7, 0.9, 2.5), (0.2, 0.32, 0.2, 0.09, 0.1, 0.3, 0.3)
+        )
     else:
         one = np.interp(wave, (0.4, 0.45, 0.9, 1.5, 2.5), (0.42, 0.62, 0.66, 0.55, 0.4))
     rows = np.repeat(np.asarray(one, np.float32)[None], VARIANTS, axis=0)

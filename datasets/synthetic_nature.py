@@ -25,7 +25,7 @@ def open_land(canvas: Canvas, material: str = "grass", *, where: Mask | None = N
     patch = canvas.layers(f"open/{material}", max(60.0, canvas.extent / 14), 4)
     fine = canvas.layers(f"tuft/{material}", 6, 3)
     light = 1 + 0.05 * patch + 0.04 * fine
-    kind = np.clip((patch + 2) * 2, 0, 7).astype(np.uint8)
+    kind = canvas.dither(material, 0.7 * patch)
     canvas.paint(where, material, variant=kind, light=light, mix=np.clip(0.12 * patch, 0, 0.7))
 
 
@@ -77,7 +77,7 @@ def woods(canvas: Canvas, where: Mask, *, kind: str | None = None, name: str = "
         else:
             light = 1 + 0.07 * texture + 0.07 * canvas.noise(f"{name}/grain", 7)
             light += 0.08 * canvas.noise(f"{name}/gap", 4)
-            kind_of = np.clip(4 + 1.5 * stand + 1.2 * texture, 0, 7).astype(np.uint8)
+            kind_of = canvas.dither(name, 0.6 * stand + 0.4 * texture)
             mix = np.clip(0.10 + 0.10 * texture, 0, 0.6)
             canvas.paint(part, material, variant=kind_of, light=light, mix=mix, top=12.0)
 
@@ -192,10 +192,10 @@ def sea(canvas: Canvas, *, share: float = 0.5, beach: float = 30.0) -> Floats:
     waves = 1 + 0.04 * canvas.layers("waves", 30, 3) + 0.05 * canvas.noise("swell", 9)
     canvas.paint(wet, "sea", mix=shallow.astype(np.float32), light=waves)
     if canvas.cell < 4:
-        foam = (
-            wet & (distance > -22) & (np.sin(distance / 2.2 + 2 * canvas.noise("foam", 25)) > 0.86)
-        )
-        canvas.paint(foam & (canvas.noise("foam/patch", 30) > -0.3), "sea", light=14.0, mix=0.5)
+        crest = np.sin(distance / 2.6 + 2.5 * canvas.layers("foam", 22, 3))
+        strong = 0.75 + 0.5 * canvas.noise("foam/patch", 40) + np.clip(-distance / 25, 0, 1)
+        foam = wet & (distance > -24) & (crest > strong + 0.25 * canvas.layers("foam/fine", 2, 2))
+        canvas.paint(foam, "foam", light=0.9)
     canvas.feature("sea", wet)
     return np.asarray(distance, np.float32)
 
@@ -216,15 +216,15 @@ def desert(canvas: Canvas, *, dunes: bool) -> None:
         canvas.feature("dunes", everywhere)
         del along
         return
-    kind = np.clip((wide + 2) * 2, 0, 7).astype(np.uint8)
+    kind = canvas.dither("desert", 0.6 * wide)
     light = 1 + 0.07 * wide + 0.05 * canvas.layers("stones", 25, 3)
     canvas.paint(everywhere, "soil", light=light, variant=kind, mix=np.clip(0.3 * wide, 0, 1))
-    rocky = canvas.layers("rocky", canvas.extent / 6, 5, 0.6) > 0.9
-    canvas.paint(rocky, "rock", light=1 + 0.12 * wide, variant=kind)
-    bed = (
-        line_distance(canvas.layers("wadi", canvas.extent / 4, 3, 0.4) + 0.3 * wide, canvas.cell)
-        < 0.006 * canvas.extent + 4
-    )
+    rocky = canvas.layers("rocky", canvas.extent / 6, 6, 0.65)
+    stony = rocky + 0.5 * canvas.rng("stony").standard_normal(rocky.shape, np.float32) > 1.1
+    canvas.paint(stony, "rock", light=1 + 0.12 * wide, variant=kind)
+    length = canvas.extent / 4
+    valley = length * (canvas.layers("wadi", length, 3, 0.4) + 0.3 * wide)
+    bed = line_distance(valley, canvas.cell) < 0.004 * canvas.extent + 4
     canvas.paint(bed, "sand", light=1.05, variant=5)
     scattered = (canvas.noise("bush", 30) > 1.5) & bed
     canvas.paint(scattered, "shrub", mix=0.4)
@@ -233,11 +233,12 @@ def desert(canvas: Canvas, *, dunes: bool) -> None:
 def wetland(canvas: Canvas, where: Mask) -> None:
     """Reed beds with pools and winding channels."""
     wide = canvas.layers("marsh", canvas.extent / 7, 5, 0.6)
-    kind = np.clip((wide + 2) * 2, 0, 7).astype(np.uint8)
+    kind = canvas.dither("marsh", 0.6 * wide)
     canvas.paint(
         where, "reed", variant=kind, light=1 + 0.1 * wide, mix=np.clip(0.25 + 0.2 * wide, 0, 1)
     )
-    channel = line_distance(canvas.layers("creek", canvas.extent / 6, 3), canvas.cell)
+    length = canvas.extent / 6
+    channel = line_distance(length * canvas.layers("creek", length, 3), canvas.cell)
     pools = where & ((wide < -1.0) | (channel < max(3.0, canvas.extent / 260)))
     canvas.paint(pools, "pond", light=1.0, mix=0.15)
     canvas.feature("creeks", pools)
@@ -253,7 +254,7 @@ def mountains(canvas: Canvas, *, snow_line: float | None) -> None:
     open_land(canvas, "meadow" if canvas.climate.name != "arid" else "dry_grass")
     woods(canvas, (level < 0.55) & (slope > 0.1), name="slope")
     light = 1 + 0.1 * canvas.layers("scree", 60, 4)
-    kind = np.clip(4 + 2 * canvas.layers("strata", 250, 3), 0, 7).astype(np.uint8)
+    kind = canvas.dither("strata", canvas.layers("strata", 250, 3))
     canvas.paint((level > 0.68) | (slope > 0.75), "rock", light=light, variant=kind)
     if snow_line is not None:
         snow(canvas, (level > snow_line) & (slope < 1.1))
@@ -278,7 +279,7 @@ def burn(canvas: Canvas, where: Mask) -> None:
         "conifer", "deciduous", "tropical", "shrub", "grass", "dry_grass", "meadow", "wheat"
     )
     severity = canvas.layers("severity", max(45.0, canvas.extent / 25), 4)
-    kind = np.clip((severity + 2) * 2, 0, 7).astype(np.uint8)
+    kind = canvas.dither("burn", 0.6 * severity)
     mix = np.clip(0.25 - 0.22 * severity, 0, 0.9)
     canvas.paint(plants, "burn", variant=kind, light=1 + 0.06 * severity, mix=mix)
 

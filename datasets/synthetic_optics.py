@@ -71,7 +71,8 @@ def draw_sky(
     declination = np.radians(23.44) * np.sin(2 * np.pi * (canvas.season - 0.22))
     sine = np.sin(latitude) * np.sin(declination)
     sine += np.cos(latitude) * np.cos(declination) * np.cos(hour)
-    elevation = max(float(np.arcsin(sine)), np.radians(16))
+    # Who takes pictures waits for the sun.
+    elevation = max(float(np.arcsin(sine)), np.radians(32 if free_sun else 16))
     azimuth = np.arctan2(
         np.sin(hour), np.cos(hour) * np.sin(latitude) - np.tan(declination) * np.cos(latitude)
     )
@@ -171,10 +172,11 @@ def tables(canvas: Canvas, bands: Sequence[Band]) -> tuple[NDArray[np.intp], Flo
     return index, np.ascontiguousarray(front.T), np.ascontiguousarray(back.T)
 
 
-def average(plane: Floats, fine: int) -> Floats:
+def average(plane: NDArray[np.generic], fine: int) -> Floats:
     """Mean over blocks of fine by fine cells."""
     size = plane.shape[0] // fine
-    return np.asarray(plane.reshape(size, fine, size, fine).mean((1, 3)), np.float32)
+    rows = plane.reshape(size, fine, -1).sum(1, dtype=np.float32)
+    return np.asarray(rows.reshape(size, size, fine).sum(2) / np.float32(fine**2), np.float32)
 
 
 def reflective(
@@ -204,7 +206,7 @@ def reflective(
         diffuse = float(np.clip(0.045 * wave**-2.1 + 0.35 * sky.aerosol, 0.05, 0.5))
         ground *= direct * (1 - diffuse) + diffuse
         plane = average(ground, fine)
-        plane = ndimage.gaussian_filter(plane, max(0.4 * (band.gsd or gsd) / gsd, 0.35))
+        plane = ndimage.gaussian_filter(plane, max(0.48 * (band.gsd or gsd) / gsd, 0.45))
         plane *= 1 - 0.92 * (1 - diffuse) * sky.shade
         seen = plane * (1 - sky.cloud) + white[i] * (0.72 + 0.36 * sky.cloud) * sky.cloud
         if top_of_atmosphere:
@@ -279,14 +281,19 @@ def picture(reflectance: Floats, rng: np.random.Generator) -> Floats:
 
     Exposure, gamma, saturation, white balance and sharpening vary as they do between providers.
     """
-    low = np.quantile(reflectance[:3], 0.004) * rng.uniform(0.3, 1.0)
-    high = np.quantile(reflectance[:3], rng.uniform(0.97, 0.998))
-    # Dark scenes stay dark: no provider stretches a forest to white.
-    high = max(high, rng.uniform(0.16, 0.30))
-    tone = np.clip((reflectance - low) / (high - low), 0, 1.15) ** (1 / rng.uniform(1.15, 1.9))
-    tone *= 1 + 0.035 * rng.standard_normal((len(tone), 1, 1))
+    if rng.random() < 0.15:
+        # A plain quick look: top-of-atmosphere reflectance, stretched by a fixed factor.
+        tone = reflectance / rng.uniform(0.25, 0.36)
+    else:
+        low = np.quantile(reflectance, 0.004, axis=(1, 2)) * rng.uniform(0.5, 1.0)
+        high = np.quantile(reflectance[:3], rng.uniform(0.97, 0.998))
+        # Dark scenes stay dark: no provider stretches a forest to white.
+        high = max(high, rng.uniform(0.16, 0.30))
+        tone = (reflectance - low[:, None, None]) / (high - low.mean())
+        tone = np.clip(tone, 0, 1.15) ** (1 / rng.uniform(1.15, 1.8))
+    tone *= 1 + 0.025 * rng.standard_normal((len(tone), 1, 1))
     grey = tone[:3].mean(0)
-    tone[:3] = grey + (tone[:3] - grey) * rng.uniform(0.75, 1.3)
+    tone[:3] = grey + (tone[:3] - grey) * rng.uniform(0.8, 1.25)
     if rng.random() < 0.5:
         blurred = ndimage.gaussian_filter(tone, (0, 1, 1))
         tone = tone + rng.uniform(0.2, 0.7) * (tone - blurred)

@@ -51,14 +51,14 @@ def backscatter(
         InputError: A band without a polarisation.
     """
     wind = float(rng.beta(1.4, 2.2))
+    # Ascending passes look east, descending ones west.
     looking = np.radians(rng.choice((80.0, 280.0)))
     surface = canvas.terrain
     slope_y, slope_x = np.gradient(surface, np.float32(canvas.cell))
-    facing = -(slope_x * np.sin(looking) - slope_y * np.cos(looking))
+    facing = slope_x * np.sin(looking) - slope_y * np.cos(looking)
     tilt = np.clip(4.34 * 1.8 * facing, -7, 9) * (0.25 if flattened else 1.0)
     codes = np.unique(canvas.material)
-    corner = _corners(canvas)
-    share = rng.random(4)
+    corner = _corners(canvas, east=bool(np.sin(looking) > 0))
     planes = []
     for band in bands:
         if band.polarisation not in ("VV", "VH", "HH", "HV"):
@@ -67,14 +67,13 @@ def backscatter(
         for code in codes:
             level[code] = _levels(canvas, int(code), band.polarisation, wind)
         ground = level[canvas.material, canvas.variant] + tilt
-        ground += 1.2 * canvas.noise("moisture", max(canvas.extent / 8, 3 * gsd))
+        ground += 0.5 * canvas.noise("moisture", max(canvas.extent / 8, 3 * gsd))
         power = 10 ** (ground / 10)
         gain = 14.0 if band.polarisation in ("VV", "HH") else 5.0
         power = average(np.asarray(power * (1 + gain * corner), np.float32), fine)
-        power = ndimage.gaussian_filter(power, max(0.45, 0.45 * (band.gsd or gsd) / gsd))
+        power = ndimage.gaussian_filter(power, max(0.45, 0.75 * (band.gsd or gsd) / gsd))
         power = power + 10 ** (_FLOOR / 10)
         planes.append(10 * np.log10(power * _speckle(rng, power.shape)))
-    del share
     return np.asarray(planes, np.float32)
 
 
@@ -95,17 +94,22 @@ def _levels(canvas: Canvas, code: int, polarisation: str, wind: float) -> Floats
         woody = 0.75 if entry.target == "tree_cover" else 0.0
         green = np.maximum(kinds.green, woody)
         power = green * 10 ** (base / 10) + (1 - green) * 10 ** (soil / 10)
-        return np.asarray(10 * np.log10(power) + 0.8 * kinds.bright, np.float32)
+        return np.asarray(10 * np.log10(power) + 1.3 * kinds.bright, np.float32)
     spread = 2.0 if entry.target in _MAN_MADE else 1.0
     return np.asarray(base + spread * kinds.bright, np.float32)
 
 
-def _corners(canvas: Canvas) -> Floats:
+def _corners(canvas: Canvas, *, east: bool) -> Floats:
     """Where a wall meets the ground on the radar's side: strong only for some buildings."""
     tall = canvas.top * ~canvas.is_any("conifer", "deciduous", "tropical", "orchard", "shrub")
-    step = np.clip(np.diff(tall, axis=1, append=tall[:, -1:]), 0, 12) / 6
+    if canvas.cell > 12:
+        return np.zeros_like(tall)
+    if east:
+        rise = np.diff(tall, axis=1, append=tall[:, -1:])
+    else:
+        rise = -np.diff(tall, axis=1, prepend=tall[:, :1])
     lucky = canvas.noise("corner", 2.5 * max(canvas.cell, 12)) > 0.8
-    return np.asarray(step * lucky * (canvas.cell <= 12), np.float32)
+    return np.asarray(np.clip(rise, 0, 12) / 6 * lucky, np.float32)
 
 
 def _speckle(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
