@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from terralogue.agent.cli import Parser
+from terralogue.eval.inputs import positive
 from terralogue.eval.tasks import TASKS, Task
 
 
@@ -36,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(task=task)
         add = one.add_argument
         add("--data", required=True, type=Path, metavar="PATH", help=task.data)
-        add("--limit", type=int, metavar="N", help="score only N items")
+        add("--limit", type=positive, metavar="N", help="score only N items")
         add("--out", type=Path, metavar="DIR", help="write summary.json and predictions.jsonl here")
         add("--json", action="store_true", help="print the summary as one JSON object")
         task.add_arguments(one)

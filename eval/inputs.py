@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from terralogue.vlm.clip import GeoCLIP
 
 
+def positive(text: str) -> int:
+    """An argument that is a whole number above 0."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return number
+
+
 def add_picture_options(parser: argparse.ArgumentParser) -> None:
     """Which data, which model, how it runs."""
     add = parser.add_argument
@@ -22,7 +33,7 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
     add("--model", metavar="SPEC", default="embedded", help="embedded (default), embedded:PATH, "
         "openclip:NAME or dofaclip:PATH")  # fmt: skip
     add("--device", default="cpu", help="cpu (default) or cuda")
-    add("--batch", type=int, default=BATCH, help=f"pictures at a time (default {BATCH})")
+    add("--batch", type=positive, default=BATCH, help=f"pictures at a time (default {BATCH})")
 
 
 def load_model(options: argparse.Namespace) -> GeoCLIP:

@@ -20,19 +20,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from terralogue.agent.batch import plan_batch
 from terralogue.agent.planner import DEFAULT
 from terralogue.datasets.errors import EOError, InputError
-from terralogue.eval.summary import Report, files_sha256, interval, resamples, share
+from terralogue.eval.summary import Report, files_sha256, share
+from terralogue.vlm.cross_validation import wilson
 
 ROUTES: Final = ("answer", "tools", "clarify", "refuse")
-_PUBLISHED: Final = (
-    "route_accuracy", "tool_accuracy", "target_accuracy", "over_calling", "clarify_precision",
-    "clarify_recall",
-)  # fmt: skip
 _TARGETED: Final = frozenset({"segment", "detect_change", "detect_objects", "time_series"})
+_INDEXED: Final = frozenset({"compute_index", "zonal_statistics"})
 
 
 @dataclass(frozen=True)
@@ -100,64 +96,58 @@ def pair_accuracy(scored: Sequence[Scored]) -> tuple[float | None, int]:
     return share([all(s.right_route for s in pair) for pair in pairs]), len(pairs)
 
 
-def metrics(scored: Sequence[Scored]) -> dict[str, float | int | None]:
-    """All figures; None where no item bears on a figure."""
+def _answers(scored: Sequence[Scored]) -> dict[str, list[bool]]:
+    """What each share is taken of: one flag for each item that bears on it."""
     with_tool = [s for s in scored if s.gold["route"] == "tools" and s.route == "tools"]
-    targeted = [
-        s
-        for s in with_tool
-        if s.right_tool
-        and s.tool in _TARGETED
-        and (s.gold["acceptable_targets"] or s.gold["acceptable_indices"])
-    ]
-    no_tools = [
-        s
-        for s in scored
-        if s.gold["route"] != "tools" and "tools" not in s.gold["acceptable_routes"]
-    ]
-    clarified = [s for s in scored if s.route == "clarify"]
+    right_tool = [s for s in with_tool if s.right_tool]
     unclear = [s for s in scored if s.gold["route"] == "clarify"]
-    pairs, n_pairs = pair_accuracy(scored)
-    indexed = [
-        s for s in with_tool if s.right_tool and s.gold["acceptable_indices"] and s.tool in _INDEXED
-    ]
     return {
-        "n": len(scored),
-        "route_accuracy": share([s.right_route for s in scored]),
-        "macro_f1": macro_f1(scored),
-        "tool_accuracy": share([s.right_tool for s in with_tool]),
-        "tool_n": len(with_tool),
-        "target_accuracy": share([s.right_target for s in targeted]),
-        "target_n": len(targeted),
-        "over_calling": share([s.route == "tools" for s in no_tools]),
-        "clarify_precision": share([s.right_route for s in clarified]),
-        "clarify_recall": share([s.route == "clarify" for s in unclear]),
-        "pair_accuracy": pairs,
-        "pairs": n_pairs,
-        "index_accuracy": share(
-            [
-                s.predicted["plan"][0]["arguments"].get("index") in s.gold["acceptable_indices"]
-                for s in indexed
-            ]
-        ),
-        "missing_slot_accuracy": share(
-            [
-                s.predicted.get("missing_slot") == s.gold["missing_slot"]
-                for s in unclear
-                if s.route == "clarify"
-            ]
-        ),
-        "reason_accuracy": share(
-            [
-                s.predicted.get("reason") == s.gold["reason"]
-                for s in scored
-                if s.gold["route"] == s.route == "refuse"
-            ]
-        ),
+        "route_accuracy": [s.right_route for s in scored],
+        "tool_accuracy": [s.right_tool for s in with_tool],
+        "target_accuracy": [
+            s.right_target
+            for s in right_tool
+            if s.tool in _TARGETED
+            and (s.gold["acceptable_targets"] or s.gold["acceptable_indices"])
+        ],
+        "over_calling": [
+            s.route == "tools"
+            for s in scored
+            if s.gold["route"] != "tools" and "tools" not in s.gold["acceptable_routes"]
+        ],
+        "clarify_precision": [s.right_route for s in scored if s.route == "clarify"],
+        "clarify_recall": [s.route == "clarify" for s in unclear],
+        "index_accuracy": [
+            s.predicted["plan"][0]["arguments"].get("index") in s.gold["acceptable_indices"]
+            for s in right_tool
+            if s.gold["acceptable_indices"] and s.tool in _INDEXED
+        ],
+        "missing_slot_accuracy": [
+            s.predicted.get("missing_slot") == s.gold["missing_slot"]
+            for s in unclear
+            if s.route == "clarify"
+        ],
+        "reason_accuracy": [
+            s.predicted.get("reason") == s.gold["reason"]
+            for s in scored
+            if s.gold["route"] == s.route == "refuse"
+        ],
     }
 
 
-_INDEXED: Final = frozenset({"compute_index", "zonal_statistics"})
+def metrics(scored: Sequence[Scored]) -> dict[str, float | int | None]:
+    """All figures; None where no item bears on a figure."""
+    answers = _answers(scored)
+    pairs, n_pairs = pair_accuracy(scored)
+    return {
+        "n": len(scored),
+        **{name: share(flags) for name, flags in answers.items()},
+        "macro_f1": macro_f1(scored),
+        "tool_n": len(answers["tool_accuracy"]),
+        "target_n": len(answers["target_accuracy"]),
+        "pair_accuracy": pairs,
+        "pairs": n_pairs,
+    }
 
 
 def baselines(items: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -206,8 +196,6 @@ def run(options: argparse.Namespace) -> Report:
     Raises:
         InputError: see `evaluate`.
     """
-    if options.limit is not None and options.limit < 1:
-        raise InputError(f"--limit {options.limit} leaves nothing; give a number above 0.")
     scored = evaluate(options.data, options.model, options.limit)
     if options.misses:
         sys.stderr.writelines(f"{_describe(s)}\n" for s in scored if _is_miss(s))
@@ -225,24 +213,13 @@ def run(options: argparse.Namespace) -> Report:
             name: {"n": n, "route_accuracy": value} for name, (value, n) in vagueness.items()
         },
         baselines={"majority": max(always.values()), **always},
-        interval_95=_intervals(scored),
+        interval_95={
+            name: wilson(sum(flags) / len(flags), len(flags))
+            for name, flags in _answers(scored).items()
+            if flags
+        },
         parse_rate=sum(s.route is not None for s in scored) / len(scored),
     )
-
-
-def _intervals(scored: Sequence[Scored]) -> dict[str, tuple[float, float]]:
-    """From resampling items; the published figures only."""
-    drawn: dict[str, list[float]] = {name: [] for name in _PUBLISHED}
-    for counts in resamples(len(scored)).astype(int):
-        found = metrics([s for s, times in zip(scored, counts, strict=True) for _ in range(times)])
-        for name, values in drawn.items():
-            value = found[name]
-            values.append(np.nan if value is None else value)
-    return {
-        name: interval(np.array(values))
-        for name, values in drawn.items()
-        if np.isfinite(values).any()
-    }
 
 
 def _row(s: Scored) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from terralogue.datasets.samples import CaptionSample, Samples
 from terralogue.eval.inputs import add_picture_options, data_sha256, load_model
 from terralogue.eval.recall import KS, Captions, Hits, by_chance, gather, merged, published
 from terralogue.eval.summary import Figures, Report, interval, model_title, resamples
-from terralogue.vlm.batches import BATCH, embed
+from terralogue.vlm.batches import BATCH, embed, embed_texts
 
 if TYPE_CHECKING:
     from terralogue.vlm.clip import GeoCLIP
@@ -57,7 +57,7 @@ def evaluate(clip: GeoCLIP, samples: Samples[CaptionSample], *, batch: int = BAT
         SceneError: a picture cannot be read.
     """
     captions = gather([item.captions for item in samples.items])
-    texts = clip.encode_text(captions.texts)
+    texts = embed_texts(clip, captions.texts)
     paths = [item.path for item in samples.items]
     images = embed(clip, paths, read_picture, batch=batch)
     hits = published(images, texts, captions)

@@ -40,7 +40,7 @@ class Report:
         predictions: JSON-compatible rows with `id`, `prediction_raw`, `prediction_parsed`, `gold`.
         per_type: figures of each class or type, with its `n`.
         baselines: `majority` and `question_only`, None where a task has no such thing; `chance`.
-        interval_95: [low, high] of a metric, from resampling the items.
+        interval_95: [low, high] of a metric.
         parse_rate: share of predictions that could be read.
         details: further fields of the summary.
         plots: file name → writes that figure.

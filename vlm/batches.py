@@ -60,6 +60,13 @@ def embed(
     return np.concatenate(found)
 
 
+def embed_texts(clip: GeoCLIP, texts: Sequence[str], *, batch: int = BATCH) -> Vectors:
+    """Embed texts, at least one, with a progress bar as `embed`: (n, d), rows L2-normalised."""
+    starts = range(0, len(texts), batch)
+    with tqdm(starts, desc="texts", unit="batch", disable=None, leave=False) as bar:
+        return np.concatenate([clip.encode_text(texts[start : start + batch]) for start in bar])
+
+
 def _read_ahead(
     items: Sequence[Item], read: Callable[[Item], Picture], batch: int
 ) -> Iterator[list[Picture]]:
