@@ -154,7 +154,8 @@ def teach(
         InputError: the name cannot be used, a side has no examples, or one is on both sides.
         SceneError: an example cannot be read.
     """
-    _file_stem(name)
+    if not _stem(name):
+        raise InputError(f"{name!r} cannot be the name of a class; use letters or digits.")
     sides = {"--yes": find_examples(yes), "--no": find_examples(no)}
     for option, examples in sides.items():
         if not examples:
@@ -212,13 +213,26 @@ def taught_names(folder: Path) -> list[str]:
     return sorted(names, key=str.casefold)
 
 
+def taught_among(labels: Sequence[str], folder: Path) -> dict[str, TaughtClass]:
+    """The taught classes among labels, by label as written; for `classify_with_taught`.
+
+    Raises:
+        InputError: a class's files are broken.
+    """
+    files = {label: folder / f"{stem}{_FACTS}" for label in labels if (stem := _stem(label))}
+    return {label: read_taught(file) for label, file in files.items() if file.is_file()}
+
+
 def taught_file(name: str, folder: Path) -> Path:
     """Where a class of this name is kept.
 
     Raises:
         InputError: the name has no letter or digit.
     """
-    return folder / f"{_file_stem(name)}{_FACTS}"
+    stem = _stem(name)
+    if not stem:
+        raise InputError(f"{name!r} cannot be the name of a class; use letters or digits.")
+    return folder / f"{stem}{_FACTS}"
 
 
 def read_taught(file: Path) -> TaughtClass:
@@ -323,8 +337,6 @@ def _two(pair: Sequence[float] | None) -> tuple[float, float] | None:
     return None if pair is None else (float(pair[0]), float(pair[1]))
 
 
-def _file_stem(name: str) -> str:
-    stem = re.sub(r"[^\w-]+", "_", name.casefold()).strip("_")
-    if not stem:
-        raise InputError(f"{name!r} cannot be the name of a class; use letters or digits.")
-    return stem
+def _stem(name: str) -> str:
+    """Name of a class as a file name; empty where it has no letter or digit."""
+    return re.sub(r"[\W_]+", "_", name.casefold()).strip("_")
