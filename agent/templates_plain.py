@@ -6,6 +6,7 @@ from typing import Final
 
 from terralogue.agent import places
 from terralogue.agent.plan import Plan
+from terralogue.agent.seeking import Sought, bounds, sought
 from terralogue.agent.wanted import (
     Wanted,
     call,
@@ -105,9 +106,40 @@ def archive(wanted: Wanted) -> Plan:
             purpose, "no_data",
             "No archive has been indexed here; `terralogue index add` makes one to search.",
         )  # fmt: skip
-    like = "similar" in wanted.question.cues and wanted.scenes
-    query = {"scene": wanted.newest.id} if like else {"text": wanted.question.text.strip()}
-    return plan_of(purpose, call(wanted, "search_archive", **query))
+    what = sought(wanted.question)
+    like = "similar" in wanted.question.cues or not what.phrase
+    if like and wanted.scenes:
+        region = wanted.inputs.region
+        part = "the drawn part of " if region is not None else ""
+        return plan_of(
+            f"{purpose}: like {part}{wanted.newest.title}",
+            call(
+                wanted, "search_archive", scene=wanted.newest.id, region=region, **what.filters
+            ),
+        )  # fmt: skip
+    if not what.phrase:
+        return question(
+            purpose, "target", "Which scene should they look like? Add it, or say what to find."
+        )
+    return plan_of(
+        f"{purpose}: {what.phrase}{_filtered(what)}",
+        call(wanted, "search_archive", text=what.phrase, bbox=_box(wanted), **what.filters),
+    )
+
+
+def _filtered(what: Sought) -> str:
+    parts = [
+        f"from {what.period}" if what.period else "",
+        f"by {what.sensor}" if what.sensor else "",
+    ]
+    return "".join(f", {part}" for part in parts if part)
+
+
+def _box(wanted: Wanted) -> list[float] | None:
+    """Of the drawn region, where that is in degrees and not in pixels of a picture."""
+    region = wanted.inputs.region
+    on_ground = all(scene.facts.georeferenced for scene in wanted.scenes)
+    return bounds(region) if region is not None and on_ground else None
 
 
 def archive_changes(wanted: Wanted) -> Plan:
@@ -118,7 +150,13 @@ def archive_changes(wanted: Wanted) -> Plan:
             purpose, "no_data",
             "No archive has been indexed here; `terralogue index add` makes one to search.",
         )  # fmt: skip
-    return plan_of(purpose, call(wanted, "search_changes", text=wanted.question.text.strip()))
+    what = sought(wanted.question, change=True)
+    if not what.phrase:
+        return question(purpose, "target", "Which change should they show?")
+    return plan_of(
+        f"{purpose}: {what.phrase}{_filtered(what)}",
+        call(wanted, "search_changes", text=what.phrase, bbox=_box(wanted), **what.filters),
+    )
 
 
 def catalog(wanted: Wanted) -> Plan:

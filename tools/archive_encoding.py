@@ -13,7 +13,7 @@ from terralogue.tools.vector_store import Row
 if TYPE_CHECKING:
     from terralogue.vlm.clip import GeoCLIP
 
-_MOST_TILES: Final = 64
+_MOST_TILES: Final = 32
 # Of pixels that wait to be encoded: what keeps memory flat with hundreds of bands too.
 _MOST_BYTES: Final = 64 * 2**20
 

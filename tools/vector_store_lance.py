@@ -216,18 +216,23 @@ class LanceStore:
     def tidy(self) -> None:
         """See `VectorStore`."""
         with self._reached():
-            count = self._table.count_rows()
-            if count >= self._index_from and not self._vector_index():
-                self._table.create_index(
-                    "dot",
-                    vector_column_name="vector",
-                    index_type="IVF_HNSW_SQ",
-                    num_partitions=max(1, count // _ROWS_PER_PARTITION),
-                )
-                self._table.create_scalar_index("id", replace=True)
-        # Another process that writes now wins; the next run tidies up after both.
-        with contextlib.suppress(RuntimeError):
-            self._table.optimize()
+            try:
+                self._index()
+                self._table.optimize()
+            except RuntimeError as error:
+                # Another process that writes now goes first; the next run tidies up after both.
+                if "conflict" not in str(error):
+                    raise
+
+    def _index(self) -> None:
+        from lancedb.index import BTree, HnswSq
+
+        count = self._table.count_rows()
+        if count >= self._index_from and not self._vector_index():
+            partitions = max(1, count // _ROWS_PER_PARTITION)
+            graph = HnswSq(distance_type="dot", num_partitions=partitions)
+            self._table.create_index("vector", config=graph)
+            self._table.create_index("id", config=BTree())
 
     def _vector_index(self) -> list[str]:
         return [each.name for each in self._table.list_indices() if "vector" in each.columns]

@@ -24,7 +24,11 @@ _FROM_TO: Final = re.compile(
     r"(?:in)?(?:to|by|with|for)?\s+(?P<came>.+)",
     re.IGNORECASE,
 )  # fmt: skip
-_PLAIN_FROM_TO: Final = re.compile(r"(?:from\s+)(?P<went>.+?)\s+to\s+(?P<came>.+)", re.IGNORECASE)
+_PLAIN_FROM_TO: Final = re.compile(
+    # "Damage to houses" is no change from damage to houses.
+    r"^(?:.*\bfrom\s+)?(?!(?:damage|extensions?|additions?|next|close|due|changes?)\s)(?P<went>.+?)\s+(?:in)?to\s+(?P<came>.+)",
+    re.IGNORECASE,
+)
 _LOSS: Final = re.compile(
     r"\b(?:los[st]|loss(?:es)? of|lost|cut(?: down)?|clear(?:ed|ing|ance)|fell(?:ed|ing)|"
     r"demoli\w+|destroy\w*|destruction|remov\w+|vanish\w*|disappear\w*|gone|dried(?: up| out)?|"
@@ -85,7 +89,7 @@ def read_change(text: str) -> Described:
     for word, (went, came) in _NAMED.items():
         if re.fullmatch(rf"(?:areas? of |the )?{word}(?: areas?| land)?", plain, re.IGNORECASE):
             return Described(went, came)
-    for pattern in (_PLAIN_FROM_TO, _FROM_TO):
+    for pattern in (_FROM_TO, _PLAIN_FROM_TO):
         if found := pattern.search(plain):
             went, came = _noun(found["went"]), _noun(found["came"])
             if went and came:
