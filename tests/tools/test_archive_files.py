@@ -19,7 +19,7 @@ def touch(folder: Path, *names: str) -> None:
 
 
 def found(*paths: Path) -> dict[str, int]:
-    """Key of each scene, relative to the first path's folder, and how many files it is opened by."""
+    """Key of each scene, relative to the first path, and how many files it is opened by."""
     base = paths[0] if paths[0].is_dir() else paths[0].parent
     units = [item for item in find_units(paths) if isinstance(item, Unit)]
     return {
@@ -42,7 +42,9 @@ def test_a_folder_with_the_bands_of_one_acquisition_is_one_scene(tmp_path: Path)
 
 
 def test_bands_beside_other_images_are_one_scene_with_their_metadata(tmp_path: Path) -> None:
-    touch(tmp_path, "S_B02.tif", "S_B03.tif", "S_B04.tif", "S_SCL.tif", "S_preview.png", "S_MTL.txt")
+    touch(
+        tmp_path, "S_B02.tif", "S_B03.tif", "S_B04.tif", "S_SCL.tif", "S_preview.png", "S_MTL.txt"
+    )
     touch(tmp_path, "town.png", "T_B02.tif", "T_B03.tif")
     assert found(tmp_path) == {"s": 5, "t": 2, "town.png": 1}
 
