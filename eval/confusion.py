@@ -116,4 +116,4 @@ def save_confusion(confusion: Confusion, names: Mapping[str, str], path: Path) -
                       color=colour)  # fmt: skip
     figure.colorbar(shown, ax=axes, label="% of the gold class", fraction=0.046, pad=0.02)
     FigureCanvasAgg(figure)
-    figure.savefig(path)
+    figure.savefig(path, bbox_inches="tight")

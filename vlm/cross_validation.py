@@ -1,6 +1,8 @@
 """How well a taught class can be expected to do, judged on examples that its head did not see.
 
 Examples of one scene never lie on both sides: a head that has seen a scene recognises the scene.
+Every file counts as a scene of its own, so tiles that were cut from one scene into separate files
+are taken for independent, and the score for better than it is.
 """
 
 from __future__ import annotations
