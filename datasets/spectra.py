@@ -1,4 +1,4 @@
-"""Reflectance spectra of land cover, 0.40 to 2.50 micrometres, and what a sensor's bands make of them.
+"""Reflectance spectra of land cover, 0.40 to 2.50 micrometres, and their convolution with bands.
 
 The endmembers come from the package `earthlib` 1.1 (MIT, Anderson 2023,
 https://github.com/earth-chris/earthlib): 7261 spectra of soils (ICRAF-ISRIC), urban materials,
@@ -140,7 +140,7 @@ def draw_canopy(
     """
     if find_spec("prosail") is None:
         raise InputError("PROSAIL canopies need the package prosail: pip install prosail")
-    import prosail
+    import prosail  # type: ignore[import-untyped]
 
     canopies = []
     for _ in range(count):

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from terralogue.datasets.spectra import WAVELENGTHS, Floats
 
-# Absorption of pure water in 1/m. To 0.85 micrometres Röttgers et al. 2016 (Water Optical Properties
-# Processor, version 3: Mason 2016 and Pope & Fry 1997 in the visible), beyond it Hale & Querry 1973
-# (doi:10.1364/AO.12.000555).
+# Absorption of pure water in 1/m. To 0.85 micrometres Röttgers et al. 2016 (Water Optical
+# Properties Processor, version 3: Mason 2016 and Pope & Fry 1997 in the visible), beyond it Hale &
+# Querry 1973 (doi:10.1364/AO.12.000555).
 # fmt: off
 _WATER: Final = np.array([
     (0.40, 0.0022), (0.42, 0.0031), (0.44, 0.0052), (0.46, 0.0091), (0.48, 0.0121), (0.50, 0.0207),
@@ -71,7 +71,8 @@ def water(
     """
     wave = WAVELENGTHS
     pigment = 0.06 * chlorophyll**0.65
-    shape = np.exp(-(((wave - 0.44) / 0.055) ** 2)) + 0.45 * np.exp(-(((wave - 0.675) / 0.02) ** 2))
+    shape = np.exp(-(((wave - 0.44) / 0.055) ** 2))
+    shape += 0.45 * np.exp(-(((wave - 0.675) / 0.02) ** 2))
     absorbed = _absorption(_WATER) + pigment * shape + coloured_matter * np.exp(-14 * (wave - 0.44))
     # Sediment itself absorbs blue, which turns silty rivers brown.
     absorbed += 0.041 * sediment * np.exp(-12.3 * (wave - 0.44))
@@ -104,8 +105,7 @@ def cloud(*, brightness: float = 0.7) -> Floats:
     """Reflectance of a thick water cloud: float32 (211,), flat until liquid water absorbs.
 
     The same asymptotic form as `snow`, exp(-sqrt(absorption * length)) of liquid water. The length
-    of 0.11 mm, about ten times a droplet of 10 micrometres, gives some 0.75 of the visible
-    reflectance at 1.6 and 0.6 at 2.2 micrometres, as measured over stratocumulus (King, Radke & Hobbs
-    1990, Journal of the Atmospheric Sciences 47).
+    of 0.11 mm, about ten times a droplet of 10 micrometres, leaves three quarters of the visible
+    reflectance at 1.6 and three fifths at 2.2 micrometres.
     """
     return np.asarray(brightness * np.exp(-np.sqrt(_absorption(_WATER) * 1.1e-4)), np.float32)

@@ -3,7 +3,7 @@
 A place is laid out in metres on a grid two to four times finer than the pixels, made of materials
 with measured spectra, lit, averaged, blurred, seen through air and cloud, and made noisy.
 
-    python -c "from terralogue.datasets.synthetic import simulate_scene as s; print(s().fractions())"
+    python -c "from terralogue.datasets import synthetic as s; print(s.simulate_scene().areas())"
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from terralogue.datasets.bands import Sensor
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.sensors import get_sensor
+from terralogue.datasets.synthetic_changes import CHANGES
 from terralogue.datasets.synthetic_demo import (
     BANDS,
     Event,
@@ -25,8 +26,9 @@ from terralogue.datasets.synthetic_demo import (
     simulate,
     write_scene,
 )
-from terralogue.datasets.synthetic_layouts import CHANGES, LAYOUTS, choose_place
+from terralogue.datasets.synthetic_layouts import LAYOUTS, choose_place
 from terralogue.datasets.synthetic_materials import CLASSES
+from terralogue.datasets.synthetic_pairs import PAIR_CHANGES, SimulatedPair, simulate_pair
 from terralogue.datasets.synthetic_render import PICTURES, Box, Simulated, render
 
 __all__ = [
@@ -34,13 +36,16 @@ __all__ = [
     "CHANGES",
     "CLASSES",
     "LAYOUTS",
+    "PAIR_CHANGES",
     "Box",
     "Event",
     "Simulated",
+    "SimulatedPair",
     "make_demo_pair",
     "make_demo_scene",
     "make_large_scene",
     "simulate",
+    "simulate_pair",
     "simulate_scene",
     "simulate_views",
     "write_scene",

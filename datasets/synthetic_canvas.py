@@ -16,6 +16,7 @@ from terralogue.datasets.spectra import Floats
 from terralogue.datasets.synthetic_materials import CODES, VARIANTS, Climate
 
 Mask = NDArray[np.bool_]
+Real = NDArray[np.floating]
 Ints = NDArray[np.int64]
 
 
@@ -183,7 +184,7 @@ class Canvas:
             (self.mix, mix),
             (self.top, top),
         ):
-            plane[where] = value[where] if isinstance(value, np.ndarray) else value  # type: ignore[index]
+            plane[where] = value[where] if isinstance(value, np.ndarray) else value
         self.things[where] = 0
 
     def turned(self, angle: float, x: float = 0.0, y: float = 0.0) -> tuple[Floats, Floats]:
@@ -220,7 +221,7 @@ def variants(ids: Ints, salt: int) -> NDArray[np.uint8]:
     return (hashed(ids, salt) * VARIANTS).astype(np.uint8)
 
 
-def line_distance(value: Floats, cell: float) -> Floats:
+def line_distance(value: Real, cell: float) -> Floats:
     """Metres to the zero line of a smooth function: its value over its slope."""
     slope_y, slope_x = np.gradient(value, np.float32(cell))
     return np.asarray(np.abs(value) / np.maximum(np.hypot(slope_x, slope_y), 0.15), np.float32)

@@ -16,7 +16,9 @@ from terralogue.datasets import synthetic_farm as farm
 from terralogue.datasets import synthetic_nature as nature
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.synthetic_canvas import Canvas, Grid, Mask
+from terralogue.datasets.synthetic_changes import apply_change
 from terralogue.datasets.synthetic_materials import CLIMATES
+from terralogue.datasets.synthetic_town import parking, town
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,14 @@ class Layout:
     Attributes:
         paint: Covers a canvas.
         climates: Where such places are.
+        weight: How often it is drawn.
         coarsest: No use above this many metres per pixel.
         finest: Nor below this many.
     """
 
     paint: Callable[[Canvas], None]
     climates: tuple[str, ...] = ("temperate", "temperate", "mediterranean", "boreal", "tropical")
+    weight: float = 1.0
     coarsest: float = 1e6
     finest: float = 0.0
 
@@ -101,7 +105,7 @@ def _village(canvas: Canvas, share: float) -> None:
     rng = canvas.rng("village")
     x, y = rng.uniform(-0.32, 0.32, 2) * canvas.extent
     dry = ~canvas.is_any("river", "lake", "sea", "pond")
-    built.town(
+    town(
         canvas, nature.spread(canvas, share, "village/shape", x, y) & dry, "suburb", name="village"
     )
 
@@ -157,7 +161,7 @@ def _open_sea(canvas: Canvas) -> None:
 def _harbour(canvas: Canvas) -> None:
     rng = canvas.rng("harbour/size")
     nature.open_land(canvas)
-    built.town(canvas, _everywhere(canvas), str(rng.choice(("city", "suburb"))), name="port")
+    town(canvas, _everywhere(canvas), str(rng.choice(("city", "suburb"))), name="port")
     shore = nature.sea(canvas, share=float(rng.uniform(0.35, 0.65)), beach=0.5)
     canvas.features.pop("beach", None)
     built.harbour(canvas, shore)
@@ -205,9 +209,9 @@ def _suburb(canvas: Canvas) -> None:
     rng = canvas.rng("suburb/size")
     _countryside(canvas, rng.uniform(0.1, 0.5))
     if rng.random() < 0.75:
-        built.town(canvas, _everywhere(canvas), "suburb")
+        town(canvas, _everywhere(canvas), "suburb")
     else:
-        built.town(canvas, nature.spread(canvas, rng.uniform(0.35, 0.7), "town/shape"), "suburb")
+        town(canvas, nature.spread(canvas, rng.uniform(0.35, 0.7), "town/shape"), "suburb")
     if rng.random() < 0.3 and canvas.extent > 300:
         x, y = rng.uniform(-0.3, 0.3, 2) * canvas.extent
         nature.lake(
@@ -223,9 +227,9 @@ def _city(canvas: Canvas) -> None:
     rng = canvas.rng("city/size")
     nature.open_land(canvas, "lawn")
     wide = canvas.layers("quarter", max(canvas.extent / 3, 300), 3)
-    built.town(canvas, _everywhere(canvas), "city", name="core")
-    built.town(canvas, wide > rng.uniform(0.2, 2.0), "suburb", name="outer")
-    built.town(canvas, wide < -rng.uniform(1.0, 2.5), "works", name="works")
+    town(canvas, _everywhere(canvas), "city", name="core")
+    town(canvas, wide > rng.uniform(0.2, 2.0), "suburb", name="outer")
+    town(canvas, wide < -rng.uniform(1.0, 2.5), "works", name="works")
     if rng.random() < 0.35:
         nature.river(
             canvas, float(np.clip(0.06 * canvas.extent, 12, 260)), wooded=False, bars=False
@@ -236,7 +240,7 @@ def _city(canvas: Canvas) -> None:
 def _works(canvas: Canvas) -> None:
     rng = canvas.rng("works/size")
     nature.open_land(canvas)
-    built.town(canvas, _everywhere(canvas), "works", name="works")
+    town(canvas, _everywhere(canvas), "works", name="works")
     if rng.random() < 0.55:
         x, y = rng.uniform(-0.25, 0.25, 2) * canvas.extent
         built.tank_farm(canvas, nature.spread(canvas, rng.uniform(0.08, 0.3), "tanks/shape", x, y))
@@ -247,19 +251,19 @@ def _works(canvas: Canvas) -> None:
 def _tanks(canvas: Canvas) -> None:
     rng = canvas.rng("tanks/size")
     nature.open_land(canvas, "dry_grass" if rng.random() < 0.5 else "grass")
-    built.town(canvas, _everywhere(canvas), "works", name="works")
+    town(canvas, _everywhere(canvas), "works", name="works")
     built.tank_farm(canvas, nature.spread(canvas, rng.uniform(0.4, 0.8), "tanks/shape"))
 
 
 def _parking(canvas: Canvas) -> None:
     rng = canvas.rng("parking/size")
     nature.open_land(canvas, "lawn")
-    built.town(canvas, _everywhere(canvas), "works", name="works")
+    town(canvas, _everywhere(canvas), "works", name="works")
     u, v = canvas.turned(float(rng.uniform(0, 1.57)))
     span = 0.36 * canvas.extent
     lot = (np.abs(u) < span) & (np.abs(v) < span * rng.uniform(0.5, 1.0))
     canvas.features.pop("works", None)
-    built.parking(canvas, lot, u, v, np.zeros(u.shape, np.int64), canvas.salt("parking"))
+    parking(canvas, lot, u, v, np.zeros(u.shape, np.int64), canvas.salt("parking"))
 
 
 def _airfield(canvas: Canvas) -> None:
@@ -330,69 +334,6 @@ def _flooded(canvas: Canvas) -> None:
     apply_change(canvas, "flood")
 
 
-# What happens to a place; `apply_change` paints it over the finished ground.
-def apply_change(canvas: Canvas, change: str) -> None:
-    """Let something happen to a painted place.
-
-    Args:
-        canvas: Painted by a layout.
-        change: In CHANGES, but "lake_shrinks", which its layout paints itself.
-    """
-    rng = canvas.rng(f"change/{change}")
-    x, y = rng.uniform(-0.2, 0.2, 2) * canvas.extent
-    share = float(rng.uniform(0.05, 0.22))
-    if change == "flood":
-        _flood(canvas, float(rng.uniform(0.03, 0.10)))
-    elif change == "burn":
-        nature.burn(canvas, nature.spread(canvas, 1.6 * share, "change/fire", x, y))
-    elif change == "clearing":
-        patch = nature.spread(canvas, 1.3 * share, "change/clearing", x, y)
-        trees = patch & canvas.is_any("conifer", "deciduous", "tropical")
-        light = 0.95 + 0.08 * canvas.layers("change/slash", 25, 3)
-        canvas.paint(trees, "soil", light=light, variant=5, mix=0.3)
-    elif change == "new_buildings":
-        dry = ~canvas.is_any("river", "lake", "sea", "pond", "asphalt") & (canvas.things == 0)
-        style = str(rng.choice(("suburb", "suburb", "works")))
-        patch = nature.spread(canvas, share, "change/estate", x, y) & dry
-        built.town(canvas, patch, style, name="change/estate")
-    elif change == "new_road":
-        width = float(np.clip(canvas.extent / 90, 8, 40))
-        built.road(canvas, width, name="change/road", offset=y, feature="new road")
-    elif change == "new_solar":
-        u, v = canvas.turned(float(rng.uniform(-0.3, 0.3)), x, y)
-        side = canvas.extent * np.sqrt(share) / 2
-        open_ground = canvas.is_any(
-            "grass",
-            "meadow",
-            "dry_grass",
-            "wheat",
-            "maize",
-            "beet",
-            "alfalfa",
-            "fallow",
-            "rapeseed",
-            "soil",
-        )
-        built.solar_park(canvas, (np.abs(u) < side) & (np.abs(v) < side) & open_ground)
-
-
-def _flood(canvas: Canvas, reach: float) -> None:
-    """Water beyond the banks, on low open ground; roofs, woods and roads stand out of it."""
-    from scipy import ndimage
-
-    wet = canvas.is_any("river", "lake", "pond")
-    if not wet.any():
-        return
-    away = ndimage.distance_transform_edt(~wet) * canvas.cell
-    rough = canvas.layers("change/flood", canvas.extent / 7, 4)
-    under = away < canvas.extent * reach * (1 + 0.55 * rough)
-    under &= ~wet & (canvas.things == 0) & (canvas.top < 3)
-    under &= ~canvas.is_any("asphalt", "conifer", "deciduous", "tropical")
-    light = 1 + 0.05 * canvas.layers("change/silt", canvas.extent / 9, 3)
-    canvas.paint(under, "flood", light=light, mix=np.clip(0.12 * rough, 0, 0.5))
-    canvas.feature("flood", under)
-
-
 def _valley(canvas: Canvas) -> None:
     """The demo's landscape: all that Sentinel-2 sees well, each in its own part of the place."""
     span = canvas.extent
@@ -404,9 +345,7 @@ def _valley(canvas: Canvas) -> None:
     wide = canvas.layers("land", 0.2 * span, 5, 0.5)
     nature.woods(canvas, wide + 3.2 * hill - 1.2 > 0)
     nature.scattered_trees(canvas, canvas.is_any("grass"), 0.1)
-    built.town(
-        canvas, nature.spread(canvas, 0.06, "town/shape", 0.10 * span, 0.22 * span), name="town"
-    )
+    town(canvas, nature.spread(canvas, 0.06, "town/shape", 0.10 * span, 0.22 * span), name="town")
     width = float(np.clip(0.016 * span, 25, 90))
     nature.river(canvas, width, offset=-0.1 * span, angle=1.35)
     nature.lake(canvas, float(np.clip(0.09 * span, 60, 520)), x=-0.27 * span, y=-0.26 * span)
@@ -418,22 +357,22 @@ _DRY = ("arid", "mediterranean")
 
 LAYOUT_TABLE: Final = {
     "valley": Layout(_valley, ("temperate",), finest=5),
-    "river": Layout(_river),
+    "river": Layout(_river, weight=1.6),
     "lake": Layout(_lake),
     "coast": Layout(_coast),
-    "sea": Layout(_open_sea),
+    "sea": Layout(_open_sea, weight=0.5),
     "harbour": Layout(_harbour, coarsest=30),
-    "fields": Layout(_fields),
-    "sections": Layout(_sections, ("temperate", "mediterranean", "arid"), finest=1.5),
-    "pivots": Layout(_pivots, ("arid",), finest=3),
-    "forest": Layout(_forest),
-    "suburb": Layout(_suburb, coarsest=30),
-    "city": Layout(_city),
+    "fields": Layout(_fields, weight=2),
+    "sections": Layout(_sections, ("temperate", "mediterranean", "arid"), finest=1.5, weight=0.8),
+    "pivots": Layout(_pivots, ("arid",), finest=3, weight=0.7),
+    "forest": Layout(_forest, weight=1.6),
+    "suburb": Layout(_suburb, coarsest=30, weight=1.8),
+    "city": Layout(_city, weight=1.5),
     "industry": Layout(_works, coarsest=30),
-    "tanks": Layout(_tanks, coarsest=10),
+    "tanks": Layout(_tanks, coarsest=10, weight=0.7),
     "parking": Layout(_parking, coarsest=2.5),
-    "airfield": Layout(_airfield, coarsest=30),
-    "solar": Layout(_solar, ("temperate", *_DRY), coarsest=30),
+    "airfield": Layout(_airfield, coarsest=30, weight=0.7),
+    "solar": Layout(_solar, ("temperate", *_DRY), coarsest=30, weight=0.7),
     "desert": Layout(_desert, ("arid",)),
     "grassland": Layout(_grassland),
     "mountains": Layout(_mountains, (*_TEMPERATE, "mediterranean", "arid"), finest=3),
@@ -443,19 +382,10 @@ LAYOUT_TABLE: Final = {
 }
 LAYOUTS: Final = tuple(LAYOUT_TABLE)
 
-# What can happen, and to which layouts.
-CHANGES: Final = {
-    "flood": ("river", "lake"),
-    "burn": ("forest", "grassland", "river"),
-    "clearing": ("forest", "river", "lake"),
-    "new_buildings": ("fields", "suburb", "grassland", "river"),
-    "new_road": ("fields", "forest", "grassland"),
-    "new_solar": ("fields", "grassland"),
-    "lake_shrinks": ("lake",),
-}
 
-
-def choose_place(seed: int, layout: str | None, extent: float, gsd: float) -> Place:
+def choose_place(
+    seed: int, layout: str | None, extent: float, gsd: float, *, climate: str | None = None
+) -> Place:
     """Draw what is not given: a layout that suits the size of the pixels, and its climate.
 
     Raises:
@@ -463,12 +393,13 @@ def choose_place(seed: int, layout: str | None, extent: float, gsd: float) -> Pl
     """
     rng = np.random.default_rng([seed, 1])
     suited = [name for name, entry in LAYOUT_TABLE.items() if entry.finest <= gsd <= entry.coarsest]
-    drawn = str(rng.choice(suited))
+    weights = np.array([LAYOUT_TABLE[name].weight for name in suited])
+    drawn = str(rng.choice(suited, p=weights / weights.sum()))
     layout = drawn if layout is None else layout
     if layout not in LAYOUT_TABLE:
         raise InputError(f"unknown layout {layout!r}; valid are: {', '.join(LAYOUTS)}")
-    climate = str(rng.choice(LAYOUT_TABLE[layout].climates))
-    return Place(seed, layout, extent, climate)
+    drawn = str(rng.choice(LAYOUT_TABLE[layout].climates))
+    return Place(seed, layout, extent, drawn if climate is None else climate)
 
 
 def lay_out(place: Place, grid: Grid, season: float, change: str | None = None) -> Canvas:
@@ -478,7 +409,7 @@ def lay_out(place: Place, grid: Grid, season: float, change: str | None = None) 
         place: What to paint.
         grid: Where to.
         season: Fraction of the year.
-        change: In CHANGES; None for the place as it always was.
+        change: In `synthetic_changes.CHANGES`; None for the place as it always was.
     """
     canvas = Canvas(grid, place.seed, place.extent, CLIMATES[place.climate], season)
     LAYOUT_TABLE[place.layout].paint(canvas)

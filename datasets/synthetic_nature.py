@@ -1,11 +1,11 @@
-"""What grows and flows in simulated scenes: relief, woods, rivers, lakes, coasts, deserts, events."""
+"""What grows and flows in simulated scenes: relief, woods, rivers, coasts, deserts, snow, fire."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from terralogue.datasets.spectra import Floats
-from terralogue.datasets.synthetic_canvas import Canvas, Mask, hashed, line_distance, variants
+from terralogue.datasets.synthetic_canvas import Canvas, Mask, hashed, line_distance
 
 # Below this many metres per cell a single tree is drawn.
 TREE_CELL = 2.2
@@ -13,7 +13,7 @@ TREE_CELL = 2.2
 
 def relief(canvas: Canvas, height: float, length: float, *, ridged: bool = False) -> None:
     """Hills of the given height and half wavelength in metres; ridged noise makes mountains."""
-    hills = canvas.layers("relief", length, 5 if ridged else 4)
+    hills = canvas.layers("relief", length, 5 if ridged else 4, 0.42)
     if ridged:
         hills = 1.6 - 1.9 * np.abs(hills) + 0.5 * canvas.layers("massif", 2 * length, 2)
     canvas.terrain += np.asarray(height * hills, np.float32)
@@ -148,9 +148,8 @@ def lake(
     name: str = "lake",
     material: str = "lake",
     shore: str | None = "reed",
-    level: float = 1.0,
 ) -> Mask:
-    """A lake about a point; `level` below 1 shrinks it. Gives where its water is."""
+    """A lake about a point; gives where its water is."""
     rng = canvas.rng(name)
     u, v = canvas.turned(rng.uniform(0, np.pi), x, y)
     stretch = rng.uniform(1.0, 1.8)
@@ -159,13 +158,10 @@ def lake(
     shape += 0.06 * canvas.layers(f"{name}/bank", 0.2 * radius, 3)
     rim = max(12.0 / radius, 0.03)
     if shore:
-        edge = (shape < 1 + rim * (1.2 + canvas.noise(f"{name}/rim", 60))) & (shape >= level)
+        edge = (shape < 1 + rim * (1.2 + canvas.noise(f"{name}/rim", 60))) & (shape >= 1)
         canvas.paint(edge, shore, mix=0.3, light=1.0)
-    if level < 1:
-        drawn_down = (shape < 1) & (shape >= level)
-        canvas.paint(drawn_down, "soil", light=0.9 + 0.1 * shape, variant=3)
-    wet = shape < level
-    shallow = np.clip(1 - (level - shape) / max(3 * rim, 0.05), 0, 1) * 0.5
+    wet: Mask = shape < 1
+    shallow = np.clip(1 - (1 - shape) / max(3 * rim, 0.05), 0, 1) * 0.5
     canvas.paint(wet, material, mix=shallow.astype(np.float32))
     canvas.feature("lake" if radius > 90 else "pond", wet)
     return wet
@@ -246,7 +242,7 @@ def wetland(canvas: Canvas, where: Mask) -> None:
 
 def mountains(canvas: Canvas, *, snow_line: float | None) -> None:
     """Ridges with forest below, meadows and rock above, and snow over the snow line (0 to 1)."""
-    relief(canvas, min(0.09 * canvas.extent, 650), canvas.extent / 3.2, ridged=True)
+    relief(canvas, min(0.06 * canvas.extent, 600), canvas.extent / 2.8, ridged=True)
     high = canvas.terrain - canvas.terrain.min()
     level = high / max(float(np.ptp(canvas.terrain)), 1.0)
     level = level + 0.05 * canvas.layers("line", canvas.extent / 12, 4)
@@ -293,8 +289,3 @@ def spread(canvas: Canvas, share: float, name: str, x: float = 0.0, y: float = 0
     shape = np.hypot(u / stretch, v * np.sqrt(stretch) / 1.1) / radius
     shape += 0.30 * canvas.layers(name, radius * 0.8, 5, 0.6)
     return np.asarray(shape < 1)
-
-
-def seeded_variants(canvas: Canvas, name: str, ids: np.ndarray) -> np.ndarray:
-    """Variants that stay with their ids in every view of the place."""
-    return variants(ids, canvas.salt(name))

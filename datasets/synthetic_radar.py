@@ -11,10 +11,12 @@ from terralogue.datasets.bands import Band
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.spectra import Floats
 from terralogue.datasets.synthetic_canvas import Canvas
-from terralogue.datasets.synthetic_materials import MATERIALS, VARIANTS, look
+from terralogue.datasets.synthetic_looks import look
+from terralogue.datasets.synthetic_materials import MATERIALS, VARIANTS
 from terralogue.datasets.synthetic_optics import average
 
-# Equivalent number of looks of Sentinel-1 IW GRD (ESA, Sentinel-1 Product Definition, S1-RS-MDA-52-7440).
+# Equivalent number of looks of Sentinel-1 IW GRD (ESA, Sentinel-1 Product Definition,
+# S1-RS-MDA-52-7440).
 LOOKS = 4.4
 # Bare soil under plants, the same source as the table of materials.
 _SOIL = {"VV": -13.5, "VH": -22.0}
@@ -45,7 +47,7 @@ def backscatter(
         fine: Cells along one pixel.
         gsd: Metres along one pixel.
         rng: Source of chance.
-        flattened: Terrain-corrected, as RTC products are; else slopes facing the radar are brighter.
+        flattened: Terrain-corrected, as RTC products are; else slopes facing the radar shine.
 
     Raises:
         InputError: A band without a polarisation.

@@ -14,16 +14,11 @@ from terralogue.datasets.errors import InputError
 from terralogue.datasets.spectra import Floats
 from terralogue.datasets.synthetic_canvas import Canvas, Grid
 from terralogue.datasets.synthetic_layouts import Place, lay_out
-from terralogue.datasets.synthetic_materials import CLASSES, MATERIALS, TARGET_OF, look
-from terralogue.datasets.synthetic_optics import (
-    Sky,
-    average,
-    draw_sky,
-    picture,
-    reflective,
-    thermal,
-)
+from terralogue.datasets.synthetic_looks import look
+from terralogue.datasets.synthetic_materials import CLASSES, MATERIALS, TARGET_OF
+from terralogue.datasets.synthetic_optics import average, picture, reflective, thermal
 from terralogue.datasets.synthetic_radar import backscatter
+from terralogue.datasets.synthetic_sky import Sky, draw_sky
 
 # Sensors whose products are 8-bit pictures, and those delivered at the top of the atmosphere.
 PICTURES = ("rgb_aerial", "rgb_satellite", "unknown_rgb", "naip_rgbn")
@@ -83,6 +78,7 @@ class Simulated:
         shadow: bool (H, W), where a cloud dims the ground; not below cloud.
         green: bool (H, W), where green plants prevail.
         boxes: Of buildings, ships, vehicles, tanks and aircraft that are large enough to be seen.
+        uncounted: Classes of which some instances are visible but too small to be boxed.
         features: Share of the image that each named part of the scenery covers in sight.
         layout: In LAYOUTS.
         climate: In CLIMATES.
@@ -100,6 +96,7 @@ class Simulated:
     shadow: NDArray[np.bool_] = field(repr=False)
     green: NDArray[np.bool_] = field(repr=False)
     boxes: tuple[Box, ...]
+    uncounted: frozenset[str]
     features: dict[str, float]
     layout: str
     climate: str
@@ -119,7 +116,7 @@ class Simulated:
         """
         for band, plane in zip(self.bands, self.data, strict=True):
             if band.answers_to(name):
-                return plane
+                return np.asarray(plane)
         raise InputError(f"{self.sensor} has no band {name!r}")
 
     def where(self, *names: str) -> NDArray[np.bool_]:
@@ -134,7 +131,7 @@ class Simulated:
         return np.isin(self.classes, [CLASSES.index(name) for name in names])
 
     def fractions(self) -> dict[str, float]:
-        """Share of the image that each class visibly covers, largest first; cloud is one of them."""
+        """Share of the image that each class visibly covers, largest first; cloud is one too."""
         counts = np.bincount(self.classes[~self.cloud], minlength=len(CLASSES))
         shares = {
             name: int(count) / self.cloud.size
@@ -180,7 +177,7 @@ def render(
         gsd: Metres along a pixel.
         season: Fraction of the year.
         clouds: Share of the image below cloud; no radar or elevation model sees any.
-        change: What has happened to the place; see `synthetic_layouts`.
+        change: What has happened to the place; see `synthetic_changes`.
         sky: Seed of air, clouds and noise; derived from the place's where not given.
     """
     # Small images can afford a finer grid.
@@ -194,6 +191,7 @@ def render(
     above = draw_sky(rng, canvas, size, gsd, clouds, free_sun=sensor.key in PICTURES)
     data, unit = _measure(canvas, sensor, bands, fine, gsd, above, rng)
     covered = above.cloud > _COVERED
+    boxes, uncounted = _boxes(canvas, fine, covered)
     return Simulated(
         data=data,
         bands=bands,
@@ -204,7 +202,8 @@ def render(
         cloud=covered,
         shadow=(above.shade > _COVERED) & ~covered,
         green=_green(canvas, fine),
-        boxes=_boxes(canvas, fine, covered),
+        boxes=boxes,
+        uncounted=uncounted,
         features=_features(canvas, fine, covered),
         layout=place.layout,
         climate=place.climate,
@@ -279,29 +278,26 @@ def _features(canvas: Canvas, fine: int, covered: NDArray[np.bool_]) -> dict[str
     return shares
 
 
-def _boxes(canvas: Canvas, fine: int, covered: NDArray[np.bool_]) -> tuple[Box, ...]:
-    """Bounds of the instances that are large enough and not below cloud."""
-    found = []
+def _boxes(
+    canvas: Canvas, fine: int, covered: NDArray[np.bool_]
+) -> tuple[tuple[Box, ...], frozenset[str]]:
+    """The instances that are large enough and not below cloud; classes left incomplete."""
+    found, incomplete = [], set()
     cells = np.bincount(canvas.things.ravel(), minlength=len(canvas.kinds) + 1)
     for number, bounds in enumerate(ndimage.find_objects(canvas.things), 1):
-        if bounds is None or cells[number] < _BOX_PIXELS * fine**2:
+        if bounds is None:
             continue
+        label = canvas.kinds[number - 1]
         rows, columns = bounds
-        sides = (rows.stop - rows.start, columns.stop - columns.start)
-        if min(sides) < _BOX_SIDE * fine:
-            continue
         middle = (rows.start + rows.stop) // 2 // fine, (columns.start + columns.stop) // 2 // fine
         if covered[middle]:
             continue
-        found.append(
-            Box(
-                canvas.kinds[number - 1],
-                (
-                    columns.start // fine,
-                    rows.start // fine,
-                    -(-columns.stop // fine),
-                    -(-rows.stop // fine),
-                ),
-            )
-        )
-    return tuple(found)
+        shortest = min(rows.stop - rows.start, columns.stop - columns.start)
+        if cells[number] < _BOX_PIXELS * fine**2 or shortest < _BOX_SIDE * fine:
+            if cells[number] > 0.3 * fine**2:
+                incomplete.add(label)
+            continue
+        left, top = columns.start // fine, rows.start // fine
+        right, bottom = -(-columns.stop // fine), -(-rows.stop // fine)
+        found.append(Box(label, (left, top, right, bottom)))
+    return tuple(found), frozenset(incomplete)
