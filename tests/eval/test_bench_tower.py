@@ -26,11 +26,11 @@ def test_a_round_is_compared_with_itself_and_the_median_round_counts() -> None:
 
 
 def test_both_towers_run_and_the_figures_are_written(
-    checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("open_clip")
     out = tmp_path / "out"
-    given = ["--model", checkpoint, "--batch", "1", "--rounds", "1", "--out", str(out)]
+    given = ["--model", model, "--batch", "1", "--rounds", "1", "--out", str(out)]
     assert main(given) == 0
     written = json.loads((out / "bench_tower.json").read_text(encoding="utf-8"))
     assert json.loads(capsys.readouterr().out) == written

@@ -238,6 +238,6 @@ def test_labels_that_were_taught_are_found_whatever_their_case(
     red.save(taught_file(red.name, tmp_path))
     assert list(taught_among(["water", "RED soil", "?"], tmp_path)) == ["RED soil"]
     assert taught_among(["water"], tmp_path / "nowhere") == {}
-    images = plain(RED, BLUE)
+    images = plain(RED)
     untaught = classify_with_taught(clip, images, ["water", "forest"], {"red": red}, RGB_BANDS)
     assert untaught == clip.classify(images, ["water", "forest"], RGB_BANDS)
