@@ -69,7 +69,7 @@ def _countryside(canvas: Canvas, wooded: float = 0.25, *, style: str | None = No
     wide = canvas.layers("land", max(canvas.extent / 4, 150), 5, 0.55)
     if style is None:
         styles = {
-            "temperate": ("patchwork", "patchwork", "strips", "large"),
+            "temperate": ("patchwork", "patchwork", "strips", "large", "large"),
             "mediterranean": ("patchwork", "strips"),
             "boreal": ("patchwork", "large"),
             "tropical": ("paddies", "strips", "patchwork"),

@@ -117,7 +117,9 @@ def look(name: str, *, seed: int, season: float, climate: Climate, prosail: bool
     """
     entry = MATERIALS[name]
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    scale = np.exp(entry.spread * rng.standard_normal((VARIANTS, 1))).astype(np.float32)
+    # One place's roofs and crops differ together from another's, beside their own spread.
+    tone = 0.08 * rng.standard_normal() + entry.spread * rng.standard_normal((VARIANTS, 1))
+    scale = np.exp(tone).astype(np.float32)
     bright = (1.0 * rng.standard_normal(VARIANTS)).astype(np.float32)
     wet = rng.uniform(0.1, 0.7) + rng.uniform(-0.12, 0.12, (VARIANTS, 1))
     ground = moisten(draw("soil", rng, VARIANTS), np.asarray(wet, np.float32)) * climate.soil
@@ -160,6 +162,9 @@ def look(name: str, *, seed: int, season: float, climate: Climate, prosail: bool
         under = np.broadcast_to(models.water(sediment=12, skylight=0.02), dry.shape) + 0.15 * ground
     else:
         under = ground
+    if entry.target == "tree_cover":
+        # Shade between crowns stays dark in the visible; near infrared light scatters into it.
+        leaves = leaves * _curve((0.4, 0.69, 0.76, 2.5), (0.72, 0.72, 1.0, 1.0))
     front = entry.gain * (green * leaves) + entry.straw * straw * dry
     front = front + (1 - green - straw) * under
     if entry.cycle == "rape":

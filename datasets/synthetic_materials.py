@@ -99,7 +99,7 @@ _ENTRIES: Final = (
     Material("dark_roof", "building", "shingle", .75, "", 0, .20, -5, -13, 10),
     Material("flat_roof", "building", "concrete", .45, "", 0, .20, -3.5, -12, 8),
     Material("hall_roof", "building", "metal", 1.1, "", 0, .30, -2.5, -11, 4),
-    Material("white_roof", "building", "white", .55, "", 0, .12, -3, -12, 3),
+    Material("white_roof", "building", "white", .42, "", 0, .12, -3, -12, 3),
     Material("blue_roof", "building", "blue", 1.0, "", 0, .15, -3, -12, 5),
     Material("asphalt", "road", "road", .95, "", 0, .12, -16, -25, 9),
     Material("track", "road", "soil", .80, "", 0, .10, -15, -23, 7),

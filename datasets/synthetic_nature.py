@@ -75,8 +75,7 @@ def woods(canvas: Canvas, where: Mask, *, kind: str | None = None, name: str = "
                 top=tall.astype(np.float32),
             )
         else:
-            light = 1 + 0.07 * texture + 0.07 * canvas.noise(f"{name}/grain", 7)
-            light += 0.08 * canvas.noise(f"{name}/gap", 4)
+            light = 1 + 0.05 * texture + 0.05 * canvas.noise(f"{name}/grain", 7)
             kind_of = canvas.dither(name, 0.6 * stand + 0.4 * texture)
             mix = np.clip(0.10 + 0.10 * texture, 0, 0.6)
             canvas.paint(part, material, variant=kind_of, light=light, mix=mix, top=12.0)
@@ -96,7 +95,7 @@ def scattered_trees(canvas: Canvas, where: Mask, share: float, name: str = "tree
             top=8 * dome,
         )
     else:
-        spots = canvas.noise(name, 14) + 0.6 * canvas.noise(f"{name}/wide", 120)
+        spots = 0.8 * canvas.noise(name, 16) + 0.9 * canvas.layers(f"{name}/wide", 140, 2)
         part = where & (spots > 2.6 - 2.2 * share)
         canvas.paint(part, kind, light=0.95, top=8.0)
 

@@ -179,7 +179,7 @@ def test_a_band_without_data_is_no_cloudless_sky(make_scene: MakeScene, run: Run
 
 
 def test_the_cloud_share_is_of_the_pixels_with_data(tmp_path: Path, run: Run) -> None:
-    source = make_demo_scene(tmp_path / "whole.tif", size=256)
+    source = make_demo_scene(tmp_path / "whole.tif", size=256, clouds=0.1)
     with rasterio.open(source) as file:
         data, profile, names, tags = file.read(), file.profile, file.descriptions, file.tags()
     half = data[:, :, 128:].copy()
