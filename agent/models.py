@@ -1,7 +1,7 @@
 """Models that can be had: `terralogue models list` and `terralogue models get SPEC`.
 
-★ MODELS is the table. A model on the Hugging Face hub has a `remote` and goes into the hub's own
-cache, which HF_HOME moves; those inside Python packages have the command that installs the package.
+★ MODELS is the table of those inside Python packages, with the command that installs the package.
+Those on the Hugging Face hub go into the hub's own cache, which HF_HOME moves.
 """
 
 from __future__ import annotations
@@ -75,14 +75,16 @@ MODELS: Final[tuple[Model, ...]] = (
         "ukis-csmask",
         "pip install 'terralogue[cloud]'",
     ),
-    *(
-        Model(
-            each.spec, each.does, each.size, each.licence,
-            install=f"terralogue models get {each.spec}", remote=each.remote,
-        )
-        for each in PUBLISHED
-    ),
+)
+
+FETCHED: Final = tuple(
+    Model(
+        each.spec, each.does, each.size, each.licence,
+        install=f"terralogue models get {each.spec}", remote=each.remote,
+    )
+    for each in PUBLISHED
 )  # fmt: skip
+"""Published CLIP models; their table is in `vlm/published.py`."""
 
 
 def find(name: str) -> Model:
@@ -91,16 +93,16 @@ def find(name: str) -> Model:
     Raises:
         InputError: there is none; the message lists the valid names.
     """
-    for model in MODELS:
+    for model in (*MODELS, *FETCHED):
         if model.name == name:
             return model
-    valid = ", ".join([*(model.name for model in MODELS), *OTHERS])
+    valid = ", ".join([*(model.name for model in (*MODELS, *FETCHED)), *OTHERS])
     raise InputError(f"There is no model {name!r}; what can be had: {valid}.")
 
 
 def print_list(*, as_json: bool) -> int:
     """Print what can be had; 0."""
-    for model in MODELS:
+    for model in (*MODELS, *FETCHED):
         state = f"installed, {model.version}" if model.installed else f"get it: {model.install}"
         if as_json:
             values = {k: v for k, v in asdict(model).items() if k != "remote"}

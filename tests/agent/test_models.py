@@ -7,14 +7,14 @@ import pytest
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from terralogue.agent import doctor, models
-from terralogue.agent.models import MODELS, Model
+from terralogue.agent.models import FETCHED, MODELS, Model
 from terralogue.datasets.errors import InputError
 
 
 def test_the_list_says_size_and_licence_of_every_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert models.print_list(as_json=True) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [row["name"] for row in rows] == [model.name for model in MODELS]
+    assert [row["name"] for row in rows] == [model.name for model in (*MODELS, *FETCHED)]
     assert all(row["size"] > 0 and row["licence"] for row in rows)
     assert models.print_list(as_json=False) == 0
     assert "Apache-2.0" in capsys.readouterr().out
