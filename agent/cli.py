@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _serve_tools(arguments[1:])
         if arguments[:1] == ["eval"]:
             return _eval(arguments[1:])
+        if arguments[:1] == ["train"]:
+            return _train(arguments[1:])
         return _run(_parser().parse_args(arguments))
     except EOError as error:
         if debug:
@@ -90,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_search(commands.add_parser("search", help="search an archive by words or by a scene"))
     # Its options differ by task.
     commands.add_parser("eval", help="score a model on a benchmark", add_help=False)
+    commands.add_parser("train", help="train what is embedded", add_help=False)
     doctor = commands.add_parser("doctor", help="what is installed, which models, which device")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     doctor.set_defaults(run=_doctor)
@@ -236,6 +239,12 @@ def _search(args: argparse.Namespace) -> int:
     from terralogue.tools.archive_cli import search
 
     return search(args)
+
+
+def _train(arguments: list[str]) -> int:
+    from terralogue.vlm.train import main as train
+
+    return train(arguments)
 
 
 def _doctor(args: argparse.Namespace) -> int:

@@ -20,7 +20,15 @@ PARTS: Final[tuple[Part, ...]] = ("train", "val", "test")
 
 # Numbers in a run, by data set: a tenth of the usual count of a class, so that every class has
 # about a tenth of its images in each of the two small parts.
-RUNS: Final = {"rsicd": 20, "ucm": 10, "rsscn7": 40, "eurosat": 100}
+RUNS: Final = {
+    "rsicd": 20,
+    "ucm": 10,
+    "rsscn7": 40,
+    "eurosat": 100,
+    "nwpu_vhr10": 20,
+    "rsod": 10,
+    "dubai": 2,
+}
 _PERIOD = 10
 _VAL, _TEST = 3, 8
 _NUMBER = re.compile(r"(\d+)\D*$")

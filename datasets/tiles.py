@@ -161,7 +161,8 @@ class TileReader:
         data = scene.read(self._names, shape=shape).data.reshape(len(self._names), -1)
         filled = np.where(np.isfinite(data).any(axis=1, keepdims=True), data, np.float32(0))
         low, high = np.nanpercentile(filled, _PERCENTILES, axis=1).astype(np.float32)
-        return low, np.maximum(high, low + np.float32(1e-6))
+        # A constant band becomes -1 everywhere.
+        return low, np.where(high > low, high, low + np.maximum(np.abs(low), 1))
 
 
 def scene_tile(

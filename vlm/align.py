@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -27,9 +28,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from terralogue.vlm.align_data import Source, augment, to_float
+from terralogue.datasets.bands import Band
+from terralogue.datasets.errors import InputError
+from terralogue.vlm.align_config import AlignConfig
+from terralogue.vlm.align_data import Source, augment, relight, to_float
 from terralogue.vlm.align_scores import validate
-from terralogue.vlm.checkpoint import write_checkpoint
+from terralogue.vlm.checkpoint import read_checkpoint, write_checkpoint
 from terralogue.vlm.clip import PROMPTS
 from terralogue.vlm.losses import contrast, prompted, soft_targets
 from terralogue.vlm.minilm import encode as encode_frozen
@@ -41,46 +45,17 @@ _LARGEST_SCALE = 100.0
 
 
 @dataclass(frozen=True)
-class AlignConfig:
-    """How to train; a command line option mirrors each field.
+class Batch:
+    """What one step sees."""
 
-    Attributes:
-        trunk: key of TRUNKS.
-        scratch: leave out the ImageNet weights (for comparison).
-        frozen: blocks of the trunk that stay as they are.
-        depthwise: keep depthwise kernels too.
-        rank: of the LoRA adapters of the text tower.
-        batch: images in a step.
-        captions: texts drawn for each image in a step.
-        sizes: of the input in pixels; one is drawn for each step.
-        lr: of projections and adapters.
-        trunk_lr: of the trunk.
-        decay: weight decay.
-        average: decay of the averaged weights.
-        steps: length of the schedule, unless `minutes` is given.
-        minutes: length of the schedule in minutes of computing.
-        every: steps between validations.
-        label_weight: of the classification by prompts beside the contrast.
-        seed: of everything drawn.
-    """
-
-    trunk: str = "lite0"
-    scratch: bool = False
-    frozen: int = 2
-    depthwise: bool = True
-    rank: int = 16
-    batch: int = 256
-    captions: int = 1
-    sizes: tuple[int, ...] = (112, 128, 144, 160)
-    lr: float = 1e-3
-    trunk_lr: float = 4e-4
-    decay: float = 0.05
-    average: float = 0.995
-    steps: int = 4000
-    minutes: float | None = None
-    every: int = 250
-    label_weight: float = 0.5
-    seed: int = 0
+    source: Source
+    rows: np.ndarray[Any, np.dtype[np.int64]]
+    images: Tensor
+    captions: list[str]
+    owners: Tensor
+    names: list[str]
+    bands: tuple[Band, ...]
+    companion: Tensor | None
 
 
 class AlignModel(nn.Module):
@@ -98,66 +73,86 @@ class AlignModel(nn.Module):
         self.scale = nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))
         self.label_scale = nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))
 
-    def forward(
-        self, images: Tensor, source: Source, captions: Sequence[str], names: Sequence[str]
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Embed a batch: images, captions, label names, and both inverse temperatures."""
-        vectors = self.image(images, source.bands)
+        captions, names = batch.captions, batch.names
+        # Pictures have nothing to teach the stem, and their steps are quicker without it.
+        vectors = self.image(images, batch.bands, learn_stem=batch.companion is not None)
         texts = self.text([*captions, *names])
         scales = torch.stack([self.scale, self.label_scale]).exp().clamp(max=_LARGEST_SCALE)
         return vectors, texts[: len(captions)], texts[len(captions) :], scales
 
 
-@dataclass(frozen=True)
-class Batch:
-    """What one step sees."""
-
-    source: Source
-    rows: np.ndarray[Any, np.dtype[np.int64]]
-    images: Tensor
-    captions: list[str]
-    owners: Tensor
-    names: list[str]
-
-
 def draw(source: Source, config: AlignConfig, rng: np.random.Generator) -> Batch:
     """Draw a batch of one source: augmented images, captions, and prompts for all its labels."""
-    count = min(config.batch, len(source))
-    rows = np.sort(rng.choice(len(source), count, replace=False))
-    size = int(rng.choice(config.sizes))
-    if source.pixels.shape[-1] < min(config.sizes):
-        size = min(config.sizes)
-    images = augment(
-        to_float(source.pixels[rows]), size, rng, colour=source.bands[0].kind == "optical"
-    )
+    large = config.batch if source.companion is None else config.batch // 2
+    rows = np.sort(rng.choice(len(source), min(large, len(source)), replace=False))
+    # Small chips hold no detail that a larger input would show.
+    size = min(int(rng.choice(config.sizes)), 2 * source.pixels.shape[-1])
+    planes, bands = to_float(source.pixels[rows]), source.bands
+    colour = bands[0].kind == "optical"
+    companion = None
+    if source.companion is not None:
+        # Band dropout: any subset is a sensor that somebody has.
+        kept = np.flatnonzero(rng.random(len(bands)) < rng.uniform(0.3, 1.3))
+        kept = kept if len(kept) else np.array([rng.integers(len(bands))])
+        other = to_float(source.companion[rows])
+        # Both go through the same crop and turn; the light of the companion is left as it is.
+        both = augment(torch.cat([planes[:, kept], other], 1), size, rng)
+        planes, companion = both[:, : len(kept)], both[:, len(kept) :]
+        bands = tuple(bands[i] for i in kept)
+    else:
+        planes = augment(planes, size, rng)
+    images = relight(planes, rng) if colour else planes
     texts, owners = [], []
     for i, row in enumerate(rows):
         own = source.captions[row]
-        for _ in range(config.captions if own else 0):
-            text = own[rng.integers(len(own))]
+        for choice in rng.permutation(len(own))[: config.captions]:
+            text = own[choice]
             if len(own) > 1 and rng.random() < 0.15:
-                text = f"{text} . {own[rng.integers(len(own))]}"
+                text = f"{text}{_JOINT}{own[rng.integers(len(own))]}"
             texts.append(text)
             owners.append(i)
     names = [PROMPTS[rng.integers(len(PROMPTS))].format(name) for name in source.label_names]
-    return Batch(source, rows, images, texts, torch.tensor(owners, dtype=torch.long), names)
+    return Batch(
+        source, rows, images, texts, torch.tensor(owners, dtype=torch.long), names, bands, companion
+    )
 
 
+_JOINT = " . "
 _MEANINGS: dict[str, NDArray[np.float32]] = {}
 
 
 def meanings(texts: Sequence[str]) -> NDArray[np.float32]:
-    """Embeddings of texts by frozen MiniLM, remembered: captions come again and again."""
-    new = list(dict.fromkeys(text for text in texts if text not in _MEANINGS))
+    """Embeddings (n, 384) of texts by frozen MiniLM, remembered: captions come again and again.
+
+    Two captions joined into one mean what both mean, half and half.
+    """
+    parts = [text.split(_JOINT) for text in texts]
+    new = list(dict.fromkeys(p for each in parts for p in each if p not in _MEANINGS))
     if new:
         _MEANINGS.update(zip(new, encode_frozen(new).astype(np.float16), strict=True))
-    return np.stack([_MEANINGS[text] for text in texts]).astype(np.float32)
+    rows = np.stack([np.mean([_MEANINGS[p] for p in each], axis=0) for each in parts])
+    rows = rows.astype(np.float32)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
-def loss_of(model: nn.Module, batch: Batch, config: AlignConfig) -> dict[str, Tensor]:
-    """Losses of a batch by name; they are to be added."""
-    images, texts, names, scales = model(batch.images, batch.source, batch.captions, batch.names)
+def loss_of(
+    model: nn.Module, batch: Batch, config: AlignConfig, pictured: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Losses of a batch by name; they are to be added.
+
+    Args:
+        model: an `AlignModel`, perhaps wrapped.
+        batch: on any device.
+        config: weights of the losses.
+        pictured: embeddings of the companions by the averaged weights, (n, d).
+    """
+    images, texts, names, scales = model(batch.images, batch)
     losses = {}
+    if pictured is not None:
+        same = torch.eye(len(images), device=images.device)
+        losses["consistency"] = contrast(images, pictured, same, scales[0])
     if batch.captions:
         frozen = torch.from_numpy(meanings(batch.captions)).to(images.device)
         cover = batch.source.fractions
@@ -183,11 +178,15 @@ class Trainer:
         sources: what to train on.
         validation: what to choose by; never trained on.
         out: folder of the state, the log and the weights.
+        init: folder of a checkpoint to begin with; None begins with the pretrained parts.
+
+    Raises:
+        InputError: the checkpoint cannot be read, or is of another trunk.
     """
 
     def __init__(
         self, config: AlignConfig, sources: Sequence[Source], validation: Sequence[Source],
-        out: Path,
+        out: Path, init: Path | None = None,
     ) -> None:  # fmt: skip
         torch.manual_seed(config.seed)
         self.config, self.sources, self.validation, self.out = config, sources, validation, out
@@ -197,7 +196,9 @@ class Trainer:
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
         model = AlignModel(config)
-        trunk = [p for p in trainable(model.image.trunk)]
+        if init is not None:
+            _begin_with(model, init)
+        trunk = trainable(model.image.trunk)
         known = {id(p) for p in trunk}
         rest = [p for p in trainable(model) if id(p) not in known]
         optimiser = torch.optim.AdamW(
@@ -251,10 +252,16 @@ class Trainer:
         done = self.progress
         warm = min(1.0, (self.step + 1) / 100)
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
-            group["lr"] = rate * warm * max(0.01, 0.5 * (1 + np.cos(np.pi * done)))
+            group["lr"] = rate * warm * max(0.01, 0.5 * (1 + math.cos(math.pi * done)))
         self.model.train()
         with self.accelerator.autocast():
-            losses = loss_of(self.model, batch, self.config)
+            pictured = None
+            if batch.companion is not None:
+                with torch.no_grad():
+                    pictured = self.average.module.eval().image(
+                        batch.companion, batch.source.companion_bands
+                    )
+            losses = loss_of(self.model, batch, self.config, pictured)
         total = torch.stack(list(losses.values())).sum()
         self.accelerator.backward(total)
         self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -291,7 +298,7 @@ class Trainer:
             self.out,
             averaged.image,
             averaged.text.exported(),
-            scales=(float(averaged.scale.exp()), float(averaged.label_scale.exp())),
+            scales=(_inverse(averaged.scale), _inverse(averaged.label_scale)),
             labels=sorted({name for s in self.sources for name in s.label_names}),
         )
         (self.out / "training.json").write_text(
@@ -322,8 +329,26 @@ class Trainer:
         self.rng = np.random.default_rng([self.config.seed, self.step])
 
 
+def _begin_with(model: AlignModel, folder: Path) -> None:
+    checkpoint = read_checkpoint(folder)
+    if checkpoint.tower.config != model.image.config:
+        raise InputError(
+            f"the checkpoint in {folder} is of {checkpoint.tower.config}, "
+            f"the run of {model.image.config}; give the same --trunk"
+        )
+    model.image.load_state_dict(checkpoint.tower.state_dict())
+    model.text.load_exported(checkpoint.text)
+    with torch.no_grad():
+        model.scale.copy_(torch.tensor(checkpoint.scales[0]).log())
+        model.label_scale.copy_(torch.tensor(checkpoint.scales[1]).log())
+
+
+def _inverse(scale: Tensor) -> float:
+    return min(_LARGEST_SCALE, math.exp(float(scale.detach())))
+
+
 def _clock() -> float:
-    """Seconds of computing: on a CPU what this process got of it, so that neighbours don't count."""
+    """Seconds of computing; on a CPU only what this process had of it."""
     if torch.cuda.is_available():
         return time.monotonic()
     return time.process_time() / torch.get_num_threads()

@@ -1,7 +1,7 @@
 """Sources of image-text pairs for alignment: decoded once, augmented on the fly.
 
-A source is of one modality, and so is every batch. RGB pictures come from the readers below; other
-sensors from `vlm/align_scenes.py`.
+A source is of one modality, and so is every batch. The readers below are of RGB pictures; other
+sensors are in `vlm/align_scenes.py`, and the table of all in `vlm/align_sources.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from terralogue.datasets.bands import Band
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.label_names import readable
 from terralogue.datasets.parts import Part, part
+from terralogue.vlm.text import tidy
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Source:
         label_names: in words.
         fractions: (n, classes) land-cover shares, for soft positives; None where unknown.
         weight: how often a batch is drawn from it, relative to others.
+        keys: name of each image, for reports.
+        companion: (n, bands, H, W) the same ground as a red, green and blue picture, float16;
+            None for what are pictures themselves.
+        companion_bands: along its second axis.
     """
 
     name: str
@@ -50,6 +55,8 @@ class Source:
     fractions: NDArray[np.float32] | None = None
     weight: float = 1.0
     keys: tuple[str, ...] = field(default=(), repr=False)
+    companion: NDArray[np.float16] | None = field(default=None, repr=False)
+    companion_bands: tuple[Band, ...] = ()
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -68,13 +75,12 @@ def decode(paths: Sequence[Path], size: int) -> NDArray[np.uint8]:
 
 
 def clean(sentences: Sequence[str]) -> tuple[str, ...]:
-    """Captions without doubles, loose full stops and capitals, in their order."""
-    tidy = (" ".join(text.replace(" .", "").replace(".", " ").split()) for text in sentences)
-    return tuple(dict.fromkeys(text.strip().casefold() for text in tidy if text.strip()))
+    """Captions tidied and without doubles, in their order."""
+    return tuple(dict.fromkeys(filter(None, map(tidy, sentences))))
 
 
 def captioned(
-    name: str, file: Path, folder: Path, *, wanted: Part, size: int, weight: float
+    name: str, file: Path, folder: Path, wanted: Part, *, side: int, weight: float
 ) -> Source:
     """Pictures with captions in a Karpathy JSON file (RSICD, UCM-captions).
 
@@ -92,7 +98,7 @@ def captioned(
     return Source(
         name,
         RGB,
-        decode([folder / row["filename"] for row in rows], size),
+        decode([folder / row["filename"] for row in rows], side),
         tuple(clean([s["raw"] for s in row["sentences"]]) for row in rows),
         np.array([names.index(row["label"]) for row in rows]),
         tuple(map(readable, names)),
@@ -101,7 +107,7 @@ def captioned(
     )
 
 
-def labelled(name: str, folder: Path, *, wanted: Part, size: int, weight: float) -> Source:
+def labelled(name: str, folder: Path, wanted: Part, *, side: int, weight: float) -> Source:
     """Pictures in one folder per class (EuroSAT, RSSCN7).
 
     Raises:
@@ -119,7 +125,7 @@ def labelled(name: str, folder: Path, *, wanted: Part, size: int, weight: float)
     return Source(
         name,
         RGB,
-        decode([path for path, _ in rows], size),
+        decode([path for path, _ in rows], side),
         tuple(() for _ in rows),
         np.array([i for _, i in rows]),
         tuple(map(readable, names)),
@@ -128,38 +134,25 @@ def labelled(name: str, folder: Path, *, wanted: Part, size: int, weight: float)
     )
 
 
-def pictures(data: Path, wanted: Part, size: int = 128) -> list[Source]:
-    """The RGB sources with our own parts: RSICD, UCM, EuroSAT, RSSCN7."""
-    return [
-        captioned("rsicd", data / "rsicd/dataset_rsicd.json", data / "rsicd/RSICD_images",
-                  wanted=wanted, size=size, weight=4),
-        captioned("ucm", data / "ucm/dataset_ucm.json", data / "ucm/UCMerced_LandUse/Images",
-                  wanted=wanted, size=size, weight=1),
-        labelled("eurosat", data / "eurosat_rgb", wanted=wanted, size=64, weight=1),
-        labelled("rsscn7", data / "rsscn7", wanted=wanted, size=size, weight=0.3),
-    ]  # fmt: skip
-
-
 def to_float(pixels: NDArray[np.generic]) -> Tensor:
     """Pixels of a source in about -1 to 1, float32."""
     tensor = torch.from_numpy(np.ascontiguousarray(pixels))
     return tensor.float() / 127.5 - 1 if pixels.dtype == np.uint8 else tensor.float()
 
 
-def augment(images: Tensor, size: int, rng: np.random.Generator, *, colour: bool) -> Tensor:
-    """Random crops, the eight symmetries of the square, and light.
+def augment(images: Tensor, size: int, rng: np.random.Generator) -> Tensor:
+    """Random crops and the eight symmetries of the square.
 
     Args:
         images: (n, bands, H, W).
         size: of the result.
         rng: source of chance.
-        colour: vary brightness and contrast of each image and, less, of each band.
 
     Returns:
-        (n, bands, size, size).
+        (n, bands, size, size), channels last in memory.
     """
     n = len(images)
-    # One affine map per image: crop of 55-100 % of the side, a symmetry, a place.
+    # One affine map per image: a crop of 74 to 100 % of the side, a symmetry, a place.
     scale = rng.uniform(0.55, 1.0, n) ** 0.5
     turn, flip = rng.integers(0, 4, n), rng.integers(0, 2, n) * 2 - 1
     cos, sin = np.array([1, 0, -1, 0])[turn], np.array([0, 1, 0, -1])[turn]
@@ -170,10 +163,12 @@ def augment(images: Tensor, size: int, rng: np.random.Generator, *, colour: bool
     theta[:, :, 2] = shift
     grid = F.affine_grid(torch.from_numpy(theta), [n, 1, size, size], align_corners=False)
     out = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-    if colour:
-        gain = np.exp(
-            rng.normal(0, 0.15, (n, 1, 1, 1)) + rng.normal(0, 0.06, (n, out.shape[1], 1, 1))
-        )
-        lift = rng.normal(0, 0.08, (n, 1, 1, 1))
-        out = (out + 1) * torch.from_numpy(gain).float() - 1 + torch.from_numpy(lift).float()
     return out.contiguous(memory_format=torch.channels_last)
+
+
+def relight(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """Vary brightness and contrast of each image (n, bands, H, W) and, less, of each band."""
+    n, bands = images.shape[:2]
+    gain = np.exp(rng.normal(0, 0.15, (n, 1, 1, 1)) + rng.normal(0, 0.06, (n, bands, 1, 1)))
+    lift = rng.normal(0, 0.08, (n, 1, 1, 1))
+    return (images + 1) * torch.from_numpy(gain).float() - 1 + torch.from_numpy(lift).float()

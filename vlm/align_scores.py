@@ -58,7 +58,7 @@ def label_vectors(text: TextTower, names: Sequence[str]) -> Tensor:
 def validate(
     tower: ImageTower, text: TextTower, sources: Sequence[Source], size: int = 160
 ) -> dict[str, float]:
-    """Scores per cent: `<source>_recall` where there are captions, `<source>_accuracy` of labels."""
+    """Per cent: `<source>_recall` where there are captions, `<source>_accuracy` of labels."""
     scores = {}
     for source in sources:
         vectors = embed_source(tower, source, size).float()

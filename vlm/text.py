@@ -26,6 +26,11 @@ TARGETS: Final = (
 Floats = NDArray[np.float32]
 
 
+def tidy(text: str) -> str:
+    """A text as the tower was trained on: no full stops, no capitals, single spaces."""
+    return " ".join(text.replace(".", " ").split()).casefold()
+
+
 @dataclass(frozen=True)
 class TextEncoder:
     """MiniLM with merged adapters, then a linear map.
@@ -63,7 +68,7 @@ class TextEncoder:
         )
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """Embed texts: float32 (n, dimensions), rows L2-normalised."""
-        mapped = self.encoder.encode(texts) @ self.weight.T + self.bias
+        """Embed texts, tidied first: float32 (n, dimensions), rows L2-normalised."""
+        mapped = self.encoder.encode([tidy(text) for text in texts]) @ self.weight.T + self.bias
         norm = np.linalg.norm(mapped, axis=1, keepdims=True)
         return np.asarray(mapped / np.maximum(norm, 1e-12), np.float32)

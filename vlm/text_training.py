@@ -20,6 +20,8 @@ from terralogue.vlm.text import LORA, PROJECTION, TARGETS
 MAX_TOKENS = 48
 """Captions are shorter; what is longer is cut in training only."""
 _CHUNK = 64
+ADAPTED_LAYERS = (2, 3, 4, 5)
+"""Of MiniLM's six; no gradient has to go below the first of them."""
 
 
 class TextTower(nn.Module):
@@ -45,7 +47,13 @@ class TextTower(nn.Module):
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         )
-        config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(TARGETS))
+        config = LoraConfig(
+            r=rank,
+            lora_alpha=rank,
+            target_modules=list(TARGETS),
+            layers_to_transform=list(ADAPTED_LAYERS),
+            layers_pattern="layer",
+        )
         self.bert = get_peft_model(bert, config)  # type: ignore[arg-type]
         self.project = nn.Linear(DIMENSIONS, dimensions)
         nn.init.zeros_(self.project.bias)

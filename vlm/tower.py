@@ -73,17 +73,21 @@ class ImageTower(nn.Module):
         """The configuration, JSON-compatible."""
         return asdict(self.config)
 
-    def pyramid(self, images: Tensor, bands: Sequence[Band]) -> list[Tensor]:
+    def pyramid(
+        self, images: Tensor, bands: Sequence[Band], *, learn_stem: bool = True
+    ) -> list[Tensor]:
         """Features at strides 2, 4, 8, 16 and 32 of (n, bands, H, W) in about -1 to 1.
 
         Args:
             images: as `datasets.tiles` gives them; float32 or bfloat16.
             bands: along the second axis.
+            learn_stem: let gradients reach the stem.
 
         Returns:
             Five maps (n, channels, H/stride, W/stride); Lite0 has 16, 24, 40, 112, 320 channels.
         """
-        x = self.trunk.bn1(self.stem(images, bands))  # type: ignore[operator]
+        x = self.stem(images, bands)
+        x = self.trunk.bn1(x if learn_stem else x.detach())  # type: ignore[operator]
         levels = []
         for i, block in enumerate(self.trunk.blocks):  # type: ignore[arg-type]
             x = block(x)
@@ -91,9 +95,9 @@ class ImageTower(nn.Module):
                 levels.append(x)
         return levels
 
-    def features(self, images: Tensor, bands: Sequence[Band]) -> Tensor:
+    def features(self, images: Tensor, bands: Sequence[Band], *, learn_stem: bool = True) -> Tensor:
         """Pooled features of the trunk, before any projection: (n, features_width)."""
-        x = self.pyramid(images, bands)[-1]
+        x = self.pyramid(images, bands, learn_stem=learn_stem)[-1]
         x = self.trunk.bn2(self.trunk.conv_head(x))  # type: ignore[operator]
         return x.float().mean((2, 3))
 
@@ -104,9 +108,9 @@ class ImageTower(nn.Module):
             features = features.float()
             return F.normalize(self.skip(features) + self.project(features), dim=-1)
 
-    def forward(self, images: Tensor, bands: Sequence[Band]) -> Tensor:
+    def forward(self, images: Tensor, bands: Sequence[Band], *, learn_stem: bool = True) -> Tensor:
         """Embed (n, bands, H, W) images: (n, dimensions), L2-normalised."""
-        return self.head(self.features(images, bands))
+        return self.head(self.features(images, bands, learn_stem=learn_stem))
 
 
 def freeze(tower: ImageTower, blocks: int, *, depthwise: bool) -> None:

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+
+from terralogue.datasets.errors import InputError
+from terralogue.datasets.parts import RUNS, part
+
+
+@pytest.mark.parametrize("dataset", RUNS)
+def test_about_a_tenth_goes_into_each_small_part(dataset: str) -> None:
+    count = 10 * RUNS[dataset]
+    sizes = Counter(part(dataset, f"airport_{n}.webp") for n in range(count))
+    assert sizes == {"train": 8 * RUNS[dataset], "val": RUNS[dataset], "test": RUNS[dataset]}
+
+
+def test_neighbouring_numbers_stay_together() -> None:
+    parts = [part("rsicd", f"airport_{n}.webp") for n in range(400)]
+    changes = sum(a != b for a, b in pairwise(parts))
+    assert changes == 8
+
+
+def test_zeros_and_folders_make_no_difference() -> None:
+    assert part("ucm", "agricultural/agricultural035.tif") == part("ucm", "agricultural35.webp")
+
+
+def test_a_name_without_a_number_and_an_unknown_set_are_refused() -> None:
+    with pytest.raises(InputError, match="no number"):
+        part("ucm", "agricultural.tif")
+    with pytest.raises(InputError, match="rsicd"):
+        part("imagenet", "cat_1.jpg")

@@ -1,0 +1,71 @@
+"""`terralogue train align`: the options of alignment."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from terralogue.datasets.errors import InputError
+from terralogue.vlm.align_config import AlignConfig
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise InputError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options; those of `AlignConfig` mirror its fields."""
+    made = _Parser(prog="terralogue train align", description="Align images with texts.")
+    add = made.add_argument
+    add("--data", type=Path, default=os.environ.get("TERRALOGUE_DATA"), metavar="DIR",
+        help="folder of the data sets; TERRALOGUE_DATA otherwise")  # fmt: skip
+    add("--out", type=Path, required=True, metavar="DIR", help="state, log and weights; a run "
+        "that was cut short goes on from here")  # fmt: skip
+    add("--sources", nargs="+", default=["pictures"], metavar="NAME", help="what to train on: "
+        "pictures, scenes, or single sources")  # fmt: skip
+    add("--cache", type=Path, metavar="DIR", help="keep decoded arrays here between runs")
+    add("--init", type=Path, metavar="DIR", help="begin with the weights of this checkpoint")
+    add("--with-validation", action="store_true", help="train on the validation parts too, once "
+        "everything has been chosen; scores are then of the test parts")  # fmt: skip
+    for field in fields(AlignConfig):
+        option = f"--{field.name.replace('_', '-')}"
+        default = field.default
+        if isinstance(default, bool):
+            add(option, action=argparse.BooleanOptionalAction, default=default)
+        elif isinstance(default, tuple):
+            add(option, type=int, nargs="+", default=default, metavar="N")
+        else:
+            kind = float if default is None else type(default)
+            add(option, type=kind, default=default)
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """Train; 0 when the schedule is done.
+
+    Raises:
+        InputError: an option, or a data set that is missing.
+    """
+    args = vars(parser().parse_args(argv))
+    names = [field.name for field in fields(AlignConfig)]
+    chosen = {name: args[name] for name in names}
+    config = AlignConfig(**{**chosen, "sizes": tuple(chosen["sizes"])})
+    if args["data"] is None or not Path(args["data"]).is_dir():
+        raise InputError(
+            "the folder of the data sets is missing; give --data or set TERRALOGUE_DATA"
+        )
+    from terralogue.vlm.align import Trainer
+    from terralogue.vlm.align_sources import load_sources
+
+    data, cache = Path(args["data"]), args["cache"]
+    sources = load_sources(args["sources"], data, "train", cache=cache)
+    measured = load_sources(args["sources"], data, "val", cache=cache)
+    if args["with_validation"]:
+        sources += measured
+        measured = load_sources(args["sources"], data, "test", cache=cache)
+    Trainer(config, sources, measured, args["out"], init=args["init"]).run()
+    return 0

@@ -1,0 +1,45 @@
+"""Training of what is embedded: `terralogue train STAGE …`.
+
+    terralogue train align --data DATA --out out/align --minutes 60
+    accelerate launch -m terralogue.vlm.train align --data DATA --out out/align
+
+★ STAGES is the table; each stage's module has a `main(argv)`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+from terralogue.datasets.errors import EOError, InputError
+
+# ★ One line per stage.
+STAGES: Final = {
+    "align": "terralogue.vlm.align_command",
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a stage; returns its exit code.
+
+    Raises:
+        InputError: no such stage.
+    """
+    if argv[:1] in (["-h"], ["--help"]):
+        print(f"usage: terralogue train STAGE [options]\n\nstages: {', '.join(STAGES)}")
+        return 0
+    if not argv or argv[0] not in STAGES:
+        named = f"unknown stage {argv[0]!r}" if argv else "no stage was given"
+        raise InputError(f"{named}; the stages are: {', '.join(STAGES)}")
+    code: int = import_module(STAGES[argv[0]]).main(argv[1:])
+    return code
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except EOError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
