@@ -5,8 +5,8 @@
     dofaclip:path/to/open_clip_model.safetensors   its tokeniser beside it
     dofaclip:path/to/folder                        with both
 
-Everything is read from this machine; `terralogue models get` fetches what is not there. The weights
-may be used for research only (CC-BY-NC-4.0).
+Everything is read from this machine; `terralogue models get` fetches what is not there. The
+published weights are not for commercial use (CC-BY-NC-4.0).
 
 Tiles go in as they are: its training took 8-bit pictures to -1 to 1 too
 (`open_clip_train/geolb_dataset.py`, augment_image, in github.com/xiong-zhitong/DOFA-CLIP), with the
