@@ -139,7 +139,10 @@ def _search(result: Result, confined: bool) -> str:
     for hit in result["hits"][:_SHOWN]:
         dates = " to ".join(date for date in (hit["before_date"], hit["date"]) if date)
         known = ", ".join(part for part in (hit["name"], hit["sensor"], dates) if part)
-        lines.append(f"{hit['rank']}. {known}: score {number(hit['score'])}")
+        place = (
+            f", from column {hit['window'][0]} and row {hit['window'][1]}" if hit["window"] else ""
+        )
+        lines.append(f"{hit['rank']}. {known}{place}: score {hit['score']:.3f}")
     above = _first(result, "best_deviations")
     if above is not None:
         lines.append(f"The best score is {_said(above)} above the archive's mean.")

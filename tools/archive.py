@@ -210,13 +210,15 @@ class Archive:
             InputError: the image cannot be encoded, or the vector is too long or short.
         """
         vector = self._vector(query)
+        # Counted first: what another process adds meanwhile may be found, but not missed.
+        searched = len(self.images)
         if isinstance(query, Scene):
             where = replace(where, not_first=str(query.paths[0]))
         found = self.images.search(vector, k + (_OWN if isinstance(query, Crop) else 0), where)
         if isinstance(query, Crop):
             found = [(row, score) for row, score in found if not _is_own(row, query)]
         background = self.images.sample(_BACKGROUND)
-        return _judged(found[:k], background @ vector, len(self.images))
+        return _judged(found[:k], background @ vector, searched)
 
     def _vector(self, query: Query) -> Vector:
         if isinstance(query, str):
@@ -245,6 +247,7 @@ class Archive:
             InputError: the model cannot read the words.
         """
         vector = change_query(query, self.model) if isinstance(query, str) else unit(query)
+        searched = len(self.pairs)
         found = self.pairs.search(vector, k, where)
         scored = []
         for row, _ in found:
@@ -252,7 +255,7 @@ class Archive:
             both = row.before.vector[None], row.before.after_vector[None]
             scored.append((row, float(change_score(vector, *both)[0])))
         scored.sort(key=lambda each: -each[1])
-        return _judged(scored, self.pairs.sample(_BACKGROUND) @ vector, len(self.pairs))
+        return _judged(scored, self.pairs.sample(_BACKGROUND) @ vector, searched)
 
 
 def _loaded(model: GeoCLIP | str) -> GeoCLIP:

@@ -309,10 +309,7 @@ def _origin(row: Row) -> Origin:
 def _joined(pair: _Pair, window: PixelWindow | None, before: Row, after: Row) -> Row:
     """The row of two images."""
     clouds = [each for each in (before.cloud, after.cloud) if each is not None]
-    name = f"{before.name} → {after.name}"
-    if pair.by_name:
-        # What such files are called tells no place: im1.png and im2.png.
-        name = f"{Path(after.paths[0]).parent.name}: {name}"
+    name = before.name if before.name == after.name else f"{before.name} → {after.name}"
     days = (before.days[0], after.days[1]) if before.days and after.days else None
     return replace(
         after,

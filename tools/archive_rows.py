@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from calendar import monthrange
 from dataclasses import dataclass
 from typing import Final
@@ -31,6 +32,11 @@ _JPEG_QUALITY: Final = 82
 # Less than this of a tile observed is nothing to find it by.
 _LEAST_OBSERVED: Final = 0.05
 _QUALITY_SIDE: Final = 128
+# Names that files of many folders share: 1985.tif, im1.png, before.tif.
+_GENERIC: Final = re.compile(
+    r"(ima?ge?s?|im|date|time|before|after|pre|post|scene|tile|patch|chip|[abt])?[-_ ]?\d*",
+    re.IGNORECASE,
+)
 # Middle of the three receptors of the eye, in micrometres.
 _EYE: Final = (0.660, 0.560, 0.480)
 
@@ -142,6 +148,13 @@ def open_origin(origin: Origin) -> Scene:
     return open_scene(source, sensor=origin.stated)
 
 
+def _title(scene: Scene) -> str:
+    """Name for people, with its folder where the file's name alone tells nothing."""
+    first = scene.paths[0]
+    generic = len(scene.paths) == 1 and _GENERIC.fullmatch(first.stem)
+    return f"{first.parent.name}/{scene.name}" if generic else scene.name
+
+
 class Drawer:
     """Makes the rows of one scene.
 
@@ -179,7 +192,7 @@ class Drawer:
             first=str(scene.paths[0]),
             stated=origin.stated,
             window=window,
-            name=scene.name,
+            name=_title(scene),
             sensor=scene.sensor.key if scene.sensor else None,
             date=scene.date,
             days=days_of(scene.date),

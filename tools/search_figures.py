@@ -21,6 +21,7 @@ _PAIR_COLUMNS: Final = 3
 _DPI: Final = 100
 _INK: Final = "#222222"
 _NAME_WIDTH: Final = 26
+_NAME_LINES: Final = 2
 
 
 def save_sheet(path: Path, hits: Sequence[Hit]) -> None:
@@ -31,22 +32,24 @@ def save_sheet(path: Path, hits: Sequence[Hit]) -> None:
     width = 3.2 if pairs else 1.9
     size = (max(columns * width, 2.4), rows * 2.4)
     figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
-    for axes in (all_axes := figure.subplots(rows, columns, squeeze=False).flat):
+    places = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in places:
         axes.set_axis_off()
-    for axes, (rank, hit) in zip(all_axes, enumerate(hits, start=1), strict=False):
+    for axes, (rank, hit) in zip(places, enumerate(hits, start=1), strict=False):
         axes.imshow(unpacked(hit.row.thumbnail), interpolation="bilinear")
-        caption = "\n".join((f"{rank}   {hit.score:.2f}", *_caption(hit)))
+        caption = "\n".join((f"{rank}   {hit.score:.3f}", *_caption(hit)))
         axes.set_title(caption, loc="left", fontsize=8, color=_INK, parse_math=False)
     FigureCanvasAgg(figure)
     figure.savefig(path, format="png")
 
 
 def _caption(hit: Hit) -> list[str]:
-    name = textwrap.shorten(hit.row.name, 2 * _NAME_WIDTH, placeholder=" …")
-    lines = textwrap.wrap(name, _NAME_WIDTH) or [""]
+    lines = textwrap.wrap(hit.row.name, _NAME_WIDTH) or [""]
+    if len(lines) > _NAME_LINES:
+        lines = [*lines[: _NAME_LINES - 1], f"{lines[_NAME_LINES - 1][: _NAME_WIDTH - 1]}…"]
     dates = [hit.row.before.date if hit.row.before else None, hit.row.date]
     when = " to ".join(date for date in dates if date)
-    return [*lines[:2], *([when] if when else [])]
+    return [*lines, *([when] if when else [])]
 
 
 def footprints(hits: Sequence[Hit]) -> dict[str, Any]:
@@ -61,7 +64,7 @@ def footprints(hits: Sequence[Hit]) -> dict[str, Any]:
                     "score": round(hit.score, 4),
                     "name": hit.row.name,
                     "path": hit.row.paths[0],
-                    "window": list(hit.row.window) if hit.row.window else None,
+                    "window": ",".join(map(str, hit.row.window)) if hit.row.window else None,
                     "sensor": hit.row.sensor,
                     "date": hit.row.date,
                     "before_date": hit.row.before.date if hit.row.before else None,

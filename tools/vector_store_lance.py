@@ -65,7 +65,7 @@ def connect(location: str) -> DBConnection:
         InputError: lancedb is not installed, or the place cannot be used.
     """
     # Rust libraries write their warnings to the terminal; what matters arrives as an exception.
-    os.environ.setdefault("LANCE_LOG", "error")
+    os.environ.setdefault("LANCEDB_LOG", "error")
     try:
         import lancedb
     except ImportError:

@@ -15,6 +15,8 @@ from mcp.types import TextResourceContents
 from terralogue.agent import mcp_tools
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.synthetic import make_demo_pair, make_demo_scene
+from terralogue.tools.archive import Archive
+from terralogue.tools.archive_place import archive_location
 from terralogue.tools.schemas import SceneDescription
 from terralogue.tools.server import TOOLS, build_server
 from terralogue.tools.store import Store
@@ -95,12 +97,14 @@ def test_a_scene_is_a_resource_that_leaves_no_files(store: Store, scene: str) ->
     assert list((store.root / "artefacts").iterdir()) == []
 
 
-def test_a_walk_through_every_tool(tmp_path: Path, store: Store) -> None:
+def test_a_walk_through_every_tool(tmp_path: Path, store: Store, tiny_checkpoint: str) -> None:
     """One real call of each; what they measure is tested beside each tool."""
     before, after = (store.add_scene(path) for path in make_demo_pair(tmp_path, size=128))
     (tmp_path / "later").mkdir()
     pair = make_demo_pair(tmp_path / "later", size=128, dates=("2024-07-01", "2024-07-20"))
     later = store.add_scene(pair[0])
+    location = archive_location(store.root)
+    Archive.open(location, model=tiny_checkpoint, create=True).add([tmp_path / "later"])
     called = set()
 
     async def work(client: Client, call: Call) -> None:
@@ -126,6 +130,9 @@ def test_a_walk_through_every_tool(tmp_path: Path, store: Store) -> None:
         assert (await checked("export", artefact=mask["id"], format="geopackage"))["format"]
         series = await checked("time_series", scenes=[after, later, before], quantity="NDVI")
         assert [point["scene"] for point in series["points"]] == [before, after, later]
+        images = await checked("search_archive", scene=before, region=box, period="2024-07", k=1)
+        assert (images["searched"], len(images["hits"])) == (2, 1)
+        assert (await checked("search_changes", text="new buildings", bbox=box))["searched"] == 1
 
     using(store, work)
     assert called == set(TOOLS)
