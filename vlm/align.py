@@ -379,5 +379,6 @@ def _plot(rows: Sequence[dict[str, float]], path: Path) -> None:
     right.set_ylabel("validation, per cent")
     for axes in (left, right):
         axes.set_xlabel("minutes")
-        axes.legend(fontsize=6)
+        if axes.lines:
+            axes.legend(fontsize=6)
     figure.savefig(path, dpi=110)
