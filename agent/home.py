@@ -2,7 +2,6 @@
 
     HOME/workspace/         scenes, uploads and the files that tools wrote
     HOME/threads.sqlite     conversations
-    HOME/models/            models that were downloaded by name
 
 HOME is the environment variable TERRALOGUE_HOME, or the system's folder for such data.
 """
@@ -54,8 +53,3 @@ def workspace(home: Path) -> Path:
 def threads_file(home: Path) -> Path:
     """SQLite file of the conversations."""
     return home / "threads.sqlite"
-
-
-def models_folder(home: Path) -> Path:
-    """Folder of downloaded models."""
-    return home / "models"

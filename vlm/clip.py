@@ -14,6 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -53,6 +54,7 @@ class GeoCLIP(ABC):
         dimensions: of the space.
         seen_labels: label names that it was trained with, readable; empty where that is unknown.
         label_scale: inverse temperature of `classify`.
+        tile_size: longer side in pixels that scenes are read at.
     """
 
     name: str
@@ -60,6 +62,7 @@ class GeoCLIP(ABC):
     dimensions: int
     seen_labels: frozenset[str] = frozenset()
     label_scale: float = 100.0
+    tile_size: int = TILE
 
     @abstractmethod
     def encode_tiles(self, data: Floats, bands: tuple[Band, ...]) -> Floats:
@@ -110,12 +113,26 @@ class GeoCLIP(ABC):
         images: Image | Sequence[Image],
         labels: Sequence[str],
         bands: Sequence[Band] | None = None,
+        *,
+        taught: Path | None = None,
     ) -> list[list[LabelScore]]:
         """Rank labels for each image, best first.
+
+        Args:
+            images: see `encode_image`.
+            labels: candidates, at least two.
+            bands: see `encode_image`.
+            taught: folder of taught classes; a label among them is scored by its own head, see
+                `vlm.teach.classify_with_taught`.
 
         Raises:
             InputError: fewer than two labels; see also `encode_image`.
         """
+        if taught is not None:
+            from terralogue.vlm.teach import classify_with_taught, taught_among
+
+            heads = taught_among(labels, taught)
+            return classify_with_taught(self, images, labels, heads, bands)
         if len(labels) < 2:
             raise InputError("classification needs at least two labels to choose from")
         logits = (
@@ -135,7 +152,7 @@ class GeoCLIP(ABC):
         encode: Callable[[Floats, tuple[Band, ...]], Floats],
     ) -> Floats:
         """Encode images in groups that share bands and shape, and put them back in order."""
-        tiles = as_tiles(images, bands)
+        tiles = as_tiles(images, bands, self.tile_size)
         groups: dict[tuple[tuple[Band, ...], tuple[int, ...]], list[int]] = {}
         for i, tile in enumerate(tiles):
             groups.setdefault((tile.bands, tile.data.shape), []).append(i)
@@ -148,8 +165,10 @@ class GeoCLIP(ABC):
         return np.stack([rows[i] for i in range(len(tiles))])
 
 
-def as_tiles(images: Image | Sequence[Image], bands: Sequence[Band] | None) -> list[Tile]:
-    """Bring scenes, arrays and tiles to tiles.
+def as_tiles(
+    images: Image | Sequence[Image], bands: Sequence[Band] | None, size: int = TILE
+) -> list[Tile]:
+    """Bring scenes (read with their longer side at `size` pixels), arrays and tiles to tiles.
 
     Raises:
         InputError: an array without bands or unit, a scene of unknown sensor.
@@ -157,14 +176,14 @@ def as_tiles(images: Image | Sequence[Image], bands: Sequence[Band] | None) -> l
     if isinstance(images, np.ndarray) and images.ndim == 4:
         images = list(images)
     listed = [images] if isinstance(images, Scene | Tile | np.ndarray) else list(images)
-    return [_as_tile(image, bands) for image in listed]
+    return [_as_tile(image, bands, size) for image in listed]
 
 
-def _as_tile(image: Image, bands: Sequence[Band] | None) -> Tile:
+def _as_tile(image: Image, bands: Sequence[Band] | None, size: int) -> Tile:
     if isinstance(image, Tile):
         return image
     if isinstance(image, Scene):
-        return scene_tile(image, size=TILE)
+        return scene_tile(image, size=size)
     if bands is None:
         raise InputError("an array needs its bands; give bands=SENSORS[...].bands")
     data = normalise(image, bands)
@@ -199,7 +218,7 @@ PROVIDERS: Final[dict[str, Callable[[str, str], GeoCLIP]]] = {
 
 
 def load_geoclip(spec: str = "embedded", *, device: str = "cpu") -> GeoCLIP:
-    """Load a model by its specification; nothing is downloaded unless it names a hub.
+    """Load a model by its specification; nothing is downloaded, `terralogue models get` does that.
 
     Args:
         spec: `<provider>` or `<provider>:<model>`.

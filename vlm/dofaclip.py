@@ -62,6 +62,7 @@ class DofaCLIP(TorchCLIP):
         self, towers: DofaTowers, architecture: str, tokenizer: Tokenizer, name: str, device: str
     ) -> None:
         self._sizes = ARCHITECTURES[architecture]
+        self.tile_size = self._sizes.image
         super().__init__(
             towers, tokenizer, name=name, settings={"model": architecture},
             dimensions=self._sizes.width, device=device,

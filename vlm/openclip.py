@@ -92,6 +92,7 @@ class OpenCLIP(TorchCLIP):
         )  # fmt: skip
         size = seen["size"]
         self._size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+        self.tile_size = max(self._size)
         self._mean = torch.tensor(seen["mean"], device=device)[:, None, None]
         self._std = torch.tensor(seen["std"], device=device)[:, None, None]
         self._projection = _detach_projection(self.towers.visual)

@@ -308,7 +308,10 @@ def classify_with_taught(
     heads = np.stack([taught[label].score(vectors) for label in own], axis=1)
     heads /= np.maximum(heads.sum(axis=1, keepdims=True), 1)
     rest = 1 - heads.sum(axis=1)
-    by_name = clip.classify(images, named, bands) if named else [[] for _ in vectors]
+    if len(named) == 1:
+        by_name = [[LabelScore(named[0], 1.0)] for _ in vectors]
+    else:
+        by_name = clip.classify(images, named, bands) if named else [[] for _ in vectors]
     return [
         sorted(
             [
