@@ -112,7 +112,7 @@ def harbour(canvas: Canvas, shore: Floats) -> None:
     canvas.feature("piers", pier)
     del across
     for number in range(int(rng.integers(4, 14))):
-        length = float(np.clip(rng.lognormal(np.log(span / 14), 0.6), 9, 300))
+        length = float(np.clip(rng.lognormal(np.log(span / 11), 0.5), 9, 300))
         x, y = rng.uniform(-0.5, 0.5, 2) * span
         ship(canvas, x, y, length, rng.uniform(0, 2 * np.pi), wake=number % 4 == 0)
 

@@ -165,7 +165,7 @@ def make_large_scene(
         seed: Of the landscape.
     """
     names = ("B02", "B03", "B04", "B08") if bands == 4 else BANDS
-    scene = simulate(size=min(size, 1098), seed=seed, clouds=0)
+    scene = simulate(size=min(size, 549), seed=seed, clouds=0)
     scene = replace(scene, data=np.stack([scene.band(name) for name in names]))
     numbers = np.clip(np.rint(scene.data * 10_000), 1, 65_535).astype(np.uint16)
     side = numbers.shape[1]

@@ -144,7 +144,7 @@ def _coast(canvas: Canvas) -> None:
     nature.sea(canvas, share=float(rng.uniform(0.3, 0.7)), beach=beach)
     for number in range(int(rng.integers(0, 4))):
         x, y = rng.uniform(-0.5, 0.5, 2) * canvas.extent
-        length = float(np.clip(rng.lognormal(np.log(canvas.extent / 22), 0.6), 8, 250))
+        length = float(np.clip(rng.lognormal(np.log(canvas.extent / 14), 0.6), 8, 250))
         built.ship(canvas, x, y, length, rng.uniform(0, 6.28), wake=number % 2 == 0)
 
 
@@ -154,7 +154,7 @@ def _open_sea(canvas: Canvas) -> None:
     canvas.feature("sea", _everywhere(canvas))
     for number in range(int(rng.integers(0, 7))):
         x, y = rng.uniform(-0.45, 0.45, 2) * canvas.extent
-        length = float(np.clip(rng.lognormal(np.log(canvas.extent / 15), 0.5), 10, 330))
+        length = float(np.clip(rng.lognormal(np.log(canvas.extent / 9), 0.5), canvas.extent / 12, 330))
         built.ship(canvas, x, y, length, rng.uniform(0, 6.28), wake=number % 2 == 0)
 
 

@@ -51,8 +51,8 @@ _PART_OF: Final = {
 # Opacity from which a pixel counts as cloud or shadow.
 _COVERED = 0.35
 # Pixels that an instance must cover, and have along its shorter side, to be boxed.
-_BOX_PIXELS = 6.0
-_BOX_SIDE = 1.5
+_BOX_PIXELS = 4.0
+_BOX_SIDE = 1.0
 
 
 @dataclass(frozen=True)

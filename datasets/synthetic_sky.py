@@ -125,9 +125,9 @@ def direct_light(canvas: Canvas, sky: Sky) -> Floats:
 def _thrown(surface: Floats, cell: float, sun_x: float, sun_y: float, tangent: float) -> Floats:
     """Where something nearer the sun stands above the ray, found by marching towards the sun."""
     highest = float(np.ptp(surface))
-    steps = int(min(np.ceil(min(highest, 30) / tangent / cell), 40))
     shaded = np.zeros_like(surface)
     size = surface.shape[0]
+    steps = int(min(np.ceil(min(highest, 30) / tangent / cell), 40, size - 1))
     for step in range(1, steps + 1):
         down, right = round(step * sun_y), round(step * sun_x)
         length = max(np.hypot(down, right), 1e-3) * cell

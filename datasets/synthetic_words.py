@@ -90,7 +90,7 @@ class Facts:
     """What a person would say about a scene.
 
     Attributes:
-        themes: Names in COVER with the share of the image, largest first.
+        themes: Names in COVER with their weight, about the share of the image, largest first.
         notable: Names in NOTABLE in sight, the most striking first.
         counts: How many instances of each of THINGS are boxed; 0 where some are too small to box.
         clouds: Share of the image below cloud.
@@ -123,7 +123,8 @@ def read_facts(scene: Simulated) -> Facts:
             garden = name in ("tree_cover", "grassland") and settled > 0.05
             themes[_wording(scene, name)] = share * max(0.0, 1 - settled) if garden else share
     for name in ("burned_area", "flooded_area", "solar_panel"):
-        themes[name] = shares.get(name, 0.0)
+        # Striking, and so named first even where they are small.
+        themes[name] = min(3 * shares.get(name, 0.0), 1.0)
     themes["sea" if parts.get("sea", 0) > 0.05 else "water"] = shares.get("water", 0.0)
     if settled < 0.02:
         themes["built_up"] = shares.get("built_up", 0.0) + shares.get("building", 0.0)
