@@ -34,9 +34,10 @@ from terralogue.vlm.align_config import AlignConfig
 from terralogue.vlm.align_data import Source, augment, relight, to_float
 from terralogue.vlm.align_scores import validate
 from terralogue.vlm.checkpoint import read_checkpoint, write_checkpoint
-from terralogue.vlm.clip import PROMPTS
-from terralogue.vlm.losses import contrast, prompted, soft_targets
+from terralogue.vlm.clip import PROMPTS, load_geoclip
+from terralogue.vlm.losses import contrast, distil, prompted, soft_targets
 from terralogue.vlm.minilm import encode as encode_frozen
+from terralogue.vlm.teacher import teacher_logits
 from terralogue.vlm.text_training import TextTower, trainable
 from terralogue.vlm.tower import ImageTower, TowerConfig, freeze
 
@@ -138,7 +139,11 @@ def meanings(texts: Sequence[str]) -> NDArray[np.float32]:
 
 
 def loss_of(
-    model: nn.Module, batch: Batch, config: AlignConfig, pictured: Tensor | None = None
+    model: nn.Module,
+    batch: Batch,
+    config: AlignConfig,
+    pictured: Tensor | None = None,
+    taught: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Losses of a batch by name; they are to be added.
 
@@ -147,6 +152,7 @@ def loss_of(
         batch: on any device.
         config: weights of the losses.
         pictured: embeddings of the companions by the averaged weights, (n, d).
+        taught: a teacher's logits of images against captions, (n, m).
     """
     images, texts, names, scales = model(batch.images, batch)
     losses = {}
@@ -162,6 +168,9 @@ def loss_of(
             None if cover is None else torch.from_numpy(cover[batch.rows]).to(images.device),
         )
         losses["contrast"] = contrast(images, texts, targets, scales[0])
+        if taught is not None:
+            learned = distil(images, texts, taught.to(images.device), scales[0])
+            losses["teacher"] = config.teacher_weight * learned
     labels = torch.from_numpy(batch.source.labels[batch.rows]).to(images.device)
     if batch.names and bool((labels >= 0).any()):
         known = labels >= 0
@@ -209,6 +218,7 @@ class Trainer:
         self.plain = model
         self.model, self.optimiser = self.accelerator.prepare(model, optimiser)
         self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.average))
+        self.teacher = load_geoclip(config.teacher) if config.teacher else None
         self.step, self.seconds = 0, 0.0
         self.rng = np.random.default_rng(config.seed + 1000 * self.accelerator.process_index)
         self.rows: list[dict[str, float]] = []
@@ -261,7 +271,10 @@ class Trainer:
                     pictured = self.average.module.eval().image(
                         batch.companion, batch.source.companion_bands
                     )
-            losses = loss_of(self.model, batch, self.config, pictured)
+            taught = None
+            if self.teacher is not None and batch.captions:
+                taught = teacher_logits(self.teacher, batch.images, batch.bands, batch.captions)
+            losses = loss_of(self.model, batch, self.config, pictured, taught)
         total = torch.stack(list(losses.values())).sum()
         self.accelerator.backward(total)
         self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)

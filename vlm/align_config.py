@@ -26,6 +26,8 @@ class AlignConfig:
         minutes: length of the schedule in minutes of computing.
         every: steps between validations.
         label_weight: of the classification by prompts beside the contrast.
+        teacher: model to distil from, as `load_geoclip` takes it; "" for none.
+        teacher_weight: of the distillation beside the contrast.
         seed: of everything drawn.
     """
 
@@ -45,4 +47,6 @@ class AlignConfig:
     minutes: float | None = None
     every: int = 100
     label_weight: float = 0.5
+    teacher: str = ""
+    teacher_weight: float = 0.5
     seed: int = 0

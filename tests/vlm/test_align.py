@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,16 @@ def test_a_second_phase_begins_with_the_weights_of_the_first(
         )
         ours = trainer.plain.image.eval().features(enlarged, RGB).numpy()
     np.testing.assert_allclose(ours, first, rtol=1e-3, atol=1e-3)
+
+
+def test_a_teacher_by_name_takes_part_in_the_loss(
+    trained: Path, data: Path, tmp_path: Path
+) -> None:
+    config = replace(CONFIG, teacher=f"embedded:{trained}", steps=1, every=1)
+    Trainer(config, load_sources(["rsicd"], data, "train"), [], tmp_path / "student").run()
+    with (tmp_path / "student/log.csv").open(encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["teacher_rsicd"]) > 0
 
 
 def test_each_image_belongs_to_one_part(data: Path) -> None:

@@ -264,7 +264,8 @@ def test_what_cannot_be_loaded_is_one_sentence(
 
 def test_a_teacher_says_how_well_each_picture_goes_with_each_text(tmp_path: Path) -> None:
     clip = load_geoclip(f"openclip:{saved('tiny-vit', tmp_path / 'a.pt')}")
-    logits = teacher_logits(clip, PIXELS[:2], WORDS)
+    images = torch.from_numpy(PIXELS[:2]).float() / 127.5 - 1
+    logits = teacher_logits(clip, images, RGB_BANDS, WORDS)
     assert logits.shape == (2, 3)
     assert logits.dtype == torch.float32
     ranked = clip.encode_image(PIXELS[:2], RGB_BANDS) @ clip.encode_text(WORDS).T
