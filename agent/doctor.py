@@ -19,11 +19,12 @@ Level = Literal["ok", "missing", "note"]
 
 _PACKAGES: Final = (
     "rasterio", "numpy", "pyproj", "spyndex", "mcp", "langgraph", "gradio", "tokenizers",
+    "torch", "timm",
 )  # fmt: skip
 # Package of an extra → what is not possible without it.
 _EXTRAS: Final = {
     "ukis-csmask": "cloud masks on Sentinel-2 and Landsat (extra 'cloud')",
-    "torch": "training (extra 'train')",
+    "peft": "training (extra 'train')",
     "inspect_ai": "benchmarks (extra 'eval')",
     "pystac-client": "catalogue search (extra 'stac')",
     "lancedb": "archives (extra 'retrieval')",

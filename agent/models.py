@@ -60,6 +60,14 @@ _CLIP: Final = ("openclip:", "dofaclip:")
 # ★ One line per model.
 MODELS: Final[tuple[Model, ...]] = (
     Model(
+        "embedded",
+        "images of any bands and texts in one space: search, classification, taught classes",
+        12,
+        "Apache-2.0",
+        "terralogue",
+        "pip install terralogue",
+    ),
+    Model(
         "minilm",
         "sentence embedding of the embedded planner (all-MiniLM-L6-v2)",
         92,
