@@ -140,7 +140,7 @@ def draw_canopy(
     """
     if find_spec("prosail") is None:
         raise InputError("PROSAIL canopies need the package prosail: pip install prosail")
-    import prosail  # type: ignore[import-untyped]
+    import prosail
 
     canopies = []
     for _ in range(count):

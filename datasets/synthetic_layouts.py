@@ -154,7 +154,8 @@ def _open_sea(canvas: Canvas) -> None:
     canvas.feature("sea", _everywhere(canvas))
     for number in range(int(rng.integers(0, 7))):
         x, y = rng.uniform(-0.45, 0.45, 2) * canvas.extent
-        length = float(np.clip(rng.lognormal(np.log(canvas.extent / 9), 0.5), canvas.extent / 12, 330))
+        length = float(rng.lognormal(np.log(canvas.extent / 9), 0.5))
+        length = min(max(length, canvas.extent / 12), 330.0)
         built.ship(canvas, x, y, length, rng.uniform(0, 6.28), wake=number % 2 == 0)
 
 

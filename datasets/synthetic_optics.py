@@ -153,15 +153,15 @@ def picture(reflectance: Floats, rng: np.random.Generator) -> Floats:
         # A plain quick look: top-of-atmosphere reflectance, stretched by a fixed factor.
         tone = reflectance / rng.uniform(0.25, 0.36)
     else:
-        low = np.quantile(reflectance, 0.004, axis=(1, 2)) * rng.uniform(0.5, 1.0)
+        low = np.quantile(reflectance, 0.004, axis=(1, 2)) * rng.uniform(0.6, 1.0)
         high = float(np.quantile(reflectance[:3], rng.uniform(0.97, 0.998)))
         # Dark scenes stay dark: no provider stretches a forest to white.
         high = max(high, rng.uniform(0.16, 0.30))
         tone = (reflectance - low[:, None, None]) / (high - low.mean())
-        tone = np.clip(tone, 0, 1.15) ** (1 / rng.uniform(1.15, 1.8))
+        tone = np.clip(tone, 0, 1.15) ** (1 / rng.uniform(1.3, 2.1))
     tone *= 1 + 0.025 * rng.standard_normal((len(tone), 1, 1))
     grey = tone[:3].mean(0)
-    tone[:3] = grey + (tone[:3] - grey) * rng.uniform(0.8, 1.25)
+    tone[:3] = grey + (tone[:3] - grey) * rng.uniform(0.55, 1.1)
     if rng.random() < 0.5:
         blurred = ndimage.gaussian_filter(tone, (0, 1, 1))
         tone = tone + rng.uniform(0.2, 0.7) * (tone - blurred)
