@@ -25,6 +25,7 @@ from terralogue.datasets.bands import Band
 from terralogue.datasets.errors import InputError
 
 Floats = NDArray[np.float32]
+Real = NDArray[np.floating]
 
 # Micrometres, every 10 nm: the step of the library.
 WAVELENGTHS: Final = np.round(np.arange(0.40, 2.505, 0.01), 2)

@@ -9,6 +9,7 @@ with measured spectra, lit, averaged, blurred, seen through air and cloud, and m
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -75,6 +76,7 @@ def simulate_scene(
     seed: int = 0,
     season: float | None = None,
     clouds: float | None = None,
+    prosail: bool = False,
 ) -> Simulated:
     """Simulate one scene; what is not given is drawn from the seed.
 
@@ -86,14 +88,17 @@ def simulate_scene(
         seed: Of everything.
         season: Fraction of the year, 0 on the first of January, northern hemisphere.
         clouds: Share of the image below cloud, 0 to 1.
+        prosail: Plants by the radiative transfer model PROSAIL, of the optional package `prosail`,
+            instead of the library's; slower.
 
     Raises:
-        InputError: No such sensor or layout, or a size that is not positive.
+        InputError: No such sensor or layout, a size that is not positive, or prosail is asked for
+            and not installed.
     """
     known = get_sensor(sensor)
     metres = _pixel(known, gsd, seed)
     _check(size, metres)
-    place = choose_place(seed, layout, size * metres, metres)
+    place = replace(choose_place(seed, layout, size * metres, metres), prosail=prosail)
     share = _cloud_share(known, metres, seed) if clouds is None else clouds
     when = _season(seed) if season is None else season % 1.0
     return render(place, known, size=size, gsd=metres, season=when, clouds=share)

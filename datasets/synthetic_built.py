@@ -22,8 +22,7 @@ def road(
 ) -> Mask:
     """A gently winding road across the place; gives where it runs."""
     rng = canvas.rng(name)
-    along, across = canvas.turned(rng.uniform(0, np.pi) if angle is None else angle)
-    del along
+    _, across = canvas.turned(rng.uniform(0, np.pi) if angle is None else angle)
     winding = bend * canvas.extent * canvas.noise(f"{name}/wind", canvas.extent / 2.2)
     value = across - np.float32(offset) + winding
     slope_y, slope_x = np.gradient(value, np.float32(canvas.cell))
@@ -102,7 +101,7 @@ def harbour(canvas: Canvas, shore: Floats) -> None:
     """Quays, basins, sheds and ships along a coast; `shore` is metres from it, positive on land."""
     rng = canvas.rng("harbour")
     span = canvas.extent
-    along, across = canvas.turned(rng.uniform(0, 2 * np.pi))
+    along, _ = canvas.turned(rng.uniform(0, 2 * np.pi))
     depth = float(np.clip(0.16 * span, 40, 500))
     quay = (shore >= 0) & (shore < depth)
     town(canvas, quay, "works", name="harbour/works")
@@ -110,7 +109,6 @@ def harbour(canvas: Canvas, shore: Floats) -> None:
     pier = (shore < 0) & (shore > -depth) & (np.mod(along, pitch) < width)
     canvas.paint(pier, "paving", light=0.95, variant=2, top=2.0)
     canvas.feature("piers", pier)
-    del across
     for number in range(int(rng.integers(4, 14))):
         length = float(np.clip(rng.lognormal(np.log(span / 11), 0.5), 9, 300))
         x, y = rng.uniform(-0.5, 0.5, 2) * span

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from terralogue.datasets.spectra import Floats
+from terralogue.datasets.spectra import Floats, Real
+from terralogue.datasets.synthetic_looks import Look, look
 from terralogue.datasets.synthetic_materials import CODES, VARIANTS, Climate
 
 Mask = NDArray[np.bool_]
-Real = NDArray[np.floating]
 Ints = NDArray[np.int64]
 
 
@@ -88,6 +88,7 @@ class Canvas:
         extent: Metres along the side that the place was laid out for.
         climate: What grows.
         season: Fraction of the year.
+        prosail: Canopies by PROSAIL instead of the library's.
         material: uint8 (n, n), index into MATERIALS.
         variant: uint8 (n, n), below VARIANTS.
         light: float32 (n, n), factor on the brightness.
@@ -104,6 +105,7 @@ class Canvas:
     extent: float
     climate: Climate
     season: float
+    prosail: bool = False
     material: NDArray[np.uint8] = field(init=False)
     variant: NDArray[np.uint8] = field(init=False)
     light: Floats = field(init=False)
@@ -130,6 +132,16 @@ class Canvas:
     def cell(self) -> float:
         """Metres along one cell."""
         return self.grid.cell
+
+    def look(self, name: str) -> Look:
+        """How a material looks here and now."""
+        return look(
+            name,
+            seed=self.seed,
+            season=self.season,
+            climate=self.climate,
+            prosail=self.prosail,
+        )
 
     def rng(self, name: str) -> np.random.Generator:
         """Chance that depends on the place and a name only."""

@@ -30,12 +30,14 @@ class Place:
         layout: In LAYOUTS.
         extent: Metres along each side.
         climate: In CLIMATES.
+        prosail: Canopies by PROSAIL instead of the library's.
     """
 
     seed: int
     layout: str
     extent: float
     climate: str
+    prosail: bool = False
 
 
 @dataclass(frozen=True)
@@ -347,6 +349,8 @@ def _valley(canvas: Canvas) -> None:
     nature.woods(canvas, wide + 3.2 * hill - 1.2 > 0)
     nature.scattered_trees(canvas, canvas.is_any("grass"), 0.1)
     town(canvas, nature.spread(canvas, 0.06, "town/shape", 0.10 * span, 0.22 * span), name="town")
+    core = nature.spread(canvas, 0.015, "core/shape", 0.10 * span, 0.22 * span)
+    town(canvas, core, "city", name="core")
     width = float(np.clip(0.016 * span, 25, 90))
     nature.river(canvas, width, offset=-0.1 * span, angle=1.35)
     nature.lake(canvas, float(np.clip(0.09 * span, 60, 520)), x=-0.27 * span, y=-0.26 * span)
@@ -412,7 +416,7 @@ def lay_out(place: Place, grid: Grid, season: float, change: str | None = None) 
         season: Fraction of the year.
         change: In `synthetic_changes.CHANGES`; None for the place as it always was.
     """
-    canvas = Canvas(grid, place.seed, place.extent, CLIMATES[place.climate], season)
+    canvas = Canvas(grid, place.seed, place.extent, CLIMATES[place.climate], season, place.prosail)
     LAYOUT_TABLE[place.layout].paint(canvas)
     if change is not None:
         apply_change(canvas, change)

@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from terralogue.datasets import spectra_models as models
-from terralogue.datasets.spectra import WAVELENGTHS, Floats, draw, draw_canopy, moisten
+from terralogue.datasets.spectra import WAVELENGTHS, Floats, Real, draw, draw_canopy, moisten
 from terralogue.datasets.synthetic_materials import MATERIALS, VARIANTS, Climate
-
-Real = NDArray[np.floating]
 
 
 def _rise(time: Floats | float, start: float, width: float) -> Floats:

@@ -169,8 +169,7 @@ def lake(
 def sea(canvas: Canvas, *, share: float = 0.5, beach: float = 30.0) -> Floats:
     """The sea on one side; gives metres from the shore, positive on land."""
     rng = canvas.rng("sea")
-    along, across = canvas.turned(rng.uniform(0, 2 * np.pi))
-    del along
+    _, across = canvas.turned(rng.uniform(0, 2 * np.pi))
     bay = canvas.layers("shore", canvas.extent / 3, 5, 0.45)
     value = across + (0.5 - share) * 0.9 * canvas.extent + 0.085 * canvas.extent * bay
     distance = line_distance(value, canvas.cell) * np.sign(value)
@@ -202,14 +201,13 @@ def desert(canvas: Canvas, *, dunes: bool) -> None:
     if dunes:
         rng = canvas.rng("dunes")
         spacing = float(rng.uniform(60, 220))
-        along, across = canvas.turned(rng.uniform(0, np.pi))
+        _, across = canvas.turned(rng.uniform(0, np.pi))
         wave = across / spacing * 2 * np.pi + 2.2 * canvas.layers("dune", 2.5 * spacing, 3)
         canvas.paint(everywhere, "dune", light=1 + 0.05 * wide, variant=2, mix=0.1)
         canvas.terrain += np.asarray(
             0.055 * spacing * (np.sin(wave) + 0.35 * np.sin(2 * wave + 0.9)), np.float32
         )
         canvas.feature("dunes", everywhere)
-        del along
         return
     kind = canvas.dither("desert", 0.6 * wide)
     light = 1 + 0.07 * wide + 0.05 * canvas.layers("stones", 25, 3)
@@ -262,10 +260,7 @@ def snow(canvas: Canvas, where: Mask) -> None:
     )
     drift = 1 + 0.03 * canvas.layers("drift", 80, 3)
     mix = np.clip(0.2 + 0.25 * canvas.layers("thin", 70, 4), 0, 1)
-    top = canvas.top.copy()
-    things = canvas.things.copy()
-    canvas.paint(bare & (top <= 0), "snow", light=drift, mix=mix)
-    canvas.things = things
+    canvas.paint(bare & (canvas.top <= 0), "snow", light=drift, mix=mix)
 
 
 def burn(canvas: Canvas, where: Mask) -> None:

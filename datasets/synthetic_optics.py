@@ -16,7 +16,6 @@ from terralogue.datasets import spectra_models as models
 from terralogue.datasets.bands import Band
 from terralogue.datasets.spectra import Floats, convolve
 from terralogue.datasets.synthetic_canvas import Canvas
-from terralogue.datasets.synthetic_looks import look
 from terralogue.datasets.synthetic_materials import MATERIALS, VARIANTS
 from terralogue.datasets.synthetic_sky import Sky, direct_light
 
@@ -28,10 +27,7 @@ def tables(canvas: Canvas, bands: Sequence[Band]) -> tuple[NDArray[np.intp], Flo
     """Index (n, n) into rows, and reflectance (bands, rows) of materials and their backgrounds."""
     codes = np.unique(canvas.material)
     names = list(MATERIALS)
-    looks = [
-        look(names[code], seed=canvas.seed, season=canvas.season, climate=canvas.climate)
-        for code in codes
-    ]
+    looks = [canvas.look(names[code]) for code in codes]
     front = convolve(np.concatenate([each.front for each in looks]), bands)
     back = convolve(np.concatenate([each.back for each in looks]), bands)
     place = np.zeros(256, np.intp)

@@ -11,7 +11,6 @@ from terralogue.datasets.bands import Band
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.spectra import Floats
 from terralogue.datasets.synthetic_canvas import Canvas
-from terralogue.datasets.synthetic_looks import look
 from terralogue.datasets.synthetic_materials import MATERIALS, VARIANTS
 from terralogue.datasets.synthetic_optics import average
 
@@ -90,7 +89,7 @@ def _levels(canvas: Canvas, code: int, polarisation: str, wind: float) -> Floats
         )
         # Water at HH is a few dB below VV.
         return np.full(VARIANTS, base - (3.0 if polarisation == "HH" else 0.0), np.float32)
-    kinds = look(name, seed=canvas.seed, season=canvas.season, climate=canvas.climate)
+    kinds = canvas.look(name)
     if entry.cycle:
         soil = _SOIL["VH" if cross else "VV"]
         woody = 0.75 if entry.target == "tree_cover" else 0.0

@@ -14,7 +14,6 @@ from terralogue.datasets.errors import InputError
 from terralogue.datasets.spectra import Floats
 from terralogue.datasets.synthetic_canvas import Canvas, Grid
 from terralogue.datasets.synthetic_layouts import Place, lay_out
-from terralogue.datasets.synthetic_looks import look
 from terralogue.datasets.synthetic_materials import CLASSES, MATERIALS, TARGET_OF
 from terralogue.datasets.synthetic_optics import average, picture, reflective, thermal
 from terralogue.datasets.synthetic_radar import backscatter
@@ -259,7 +258,7 @@ def _green(canvas: Canvas, fine: int) -> NDArray[np.bool_]:
     share = np.zeros((256, canvas.variant.max() + 1), np.float32)
     names = list(MATERIALS)
     for code in np.unique(canvas.material):
-        kinds = look(names[code], seed=canvas.seed, season=canvas.season, climate=canvas.climate)
+        kinds = canvas.look(names[code])
         share[code] = kinds.green[: share.shape[1]]
     return np.asarray(average(share[canvas.material, canvas.variant], fine) > 0.4)
 

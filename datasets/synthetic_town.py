@@ -6,44 +6,39 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from terralogue.datasets.spectra import Floats
-from terralogue.datasets.synthetic_canvas import Canvas, Ints, Mask, Real, hashed, variants
+from terralogue.datasets.spectra import Floats, Real
+from terralogue.datasets.synthetic_canvas import Canvas, Ints, Mask, hashed, variants
 from terralogue.datasets.synthetic_nature import TREE_CELL, crowns
 
 # Below this many metres per cell cars, ridges and lane markings are drawn.
 FINE_CELL = 0.7
 
 _ROOFS = {
-    "suburb": (
-        "tile_roof",
-        "tile_roof",
-        "tile_roof",
-        "dark_roof",
-        "dark_roof",
-        "dark_roof",
-        "flat_roof",
-    ),
-    "city": (
-        "flat_roof",
-        "flat_roof",
-        "flat_roof",
-        "tile_roof",
-        "dark_roof",
-        "dark_roof",
-        "white_roof",
-    ),
+    "suburb": (*["tile_roof"] * 3, *["dark_roof"] * 3, "flat_roof"),
+    "city": (*["flat_roof"] * 3, *["dark_roof"] * 2, "tile_roof", "white_roof"),
     "works": ("hall_roof", "white_roof", "flat_roof", "hall_roof", "dark_roof", "blue_roof"),
 }
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Number of the block, metres within it, metres to the kerb (negative on the street)."""
+    """A block between streets, by cell.
+
+    Attributes:
+        ids: Its number.
+        u: Metres from its first corner, along one side.
+        v: And along the other.
+        kerb: Metres to the kerb, negative on the street.
+        along: Metres along the nearest street.
+        side: Which of its four streets that is.
+    """
 
     ids: Ints
     u: Floats
     v: Floats
     kerb: Floats
+    along: Floats
+    side: Ints
 
 
 def _plots(u: Floats, v: Floats, block: tuple[float, float], street: float, salt: int) -> _Block:
@@ -52,9 +47,19 @@ def _plots(u: Floats, v: Floats, block: tuple[float, float], street: float, salt
     shifted = v + block[1] * hashed(column, salt) * (hashed(column, salt + 1) < 0.5)
     row = np.floor(shifted / block[1]).astype(np.int64)
     in_u, in_v = u - column * block[0], shifted - row * block[1]
-    edge = np.minimum(np.minimum(in_u, block[0] - in_u), np.minimum(in_v, block[1] - in_v))
-    ids = column * 7919 + row * 104_729
-    return _Block(ids, *(np.asarray(a, np.float32) for a in (in_u, in_v, edge - street / 2)))
+    edge_u, edge_v = np.minimum(in_u, block[0] - in_u), np.minimum(in_v, block[1] - in_v)
+    beside_v = edge_u < edge_v
+    kerb = np.minimum(edge_u, edge_v) - street / 2
+    along = np.where(beside_v, in_v, in_u)
+    far = np.where(beside_v, in_u > block[0] / 2, in_v > block[1] / 2)
+    return _Block(
+        column * 7919 + row * 104_729,
+        np.asarray(in_u, np.float32),
+        np.asarray(in_v, np.float32),
+        np.asarray(kerb, np.float32),
+        np.asarray(along, np.float32),
+        (2 * beside_v + far).astype(np.int64),
+    )
 
 
 def town(canvas: Canvas, where: Mask, style: str = "suburb", *, name: str = "town") -> None:
@@ -98,14 +103,10 @@ def _streets(canvas: Canvas, where: Mask, block: _Block, salt: int) -> None:
     canvas.paint(where, "asphalt", light=1.0, variant=(salt % 8))
     if canvas.cell < FINE_CELL:
         # Parked cars along the kerb, one in three places taken.
-        for along, across in ((block.u, block.v), (block.v, block.u)):
-            del across
-            place = np.floor(along / 6.2).astype(np.int64)
-            ids = block.ids * 101 + place
-            taken = hashed(ids, salt + 31) < 0.3
-            car = (block.kerb < -0.3) & (block.kerb > -2.1) & (np.mod(along, 6.2) < 4.4)
-            part = where & taken & car & (np.minimum(block.u, block.v) > 9)
-            _cars(canvas, part, ids * 2 + (along is block.u), salt)
+        place = np.floor(block.along / 6.2).astype(np.int64)
+        ids = block.ids * 1009 + place * 4 + block.side
+        car = (block.kerb < -0.3) & (block.kerb > -2.1) & (np.mod(block.along, 6.2) < 4.4)
+        _cars(canvas, where & car & (hashed(ids, salt + 31) < 0.3), ids, salt)
 
 
 def _cars(canvas: Canvas, where: Mask, ids: Ints, salt: int) -> None:

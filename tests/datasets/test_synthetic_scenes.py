@@ -239,6 +239,18 @@ def test_real_sentinel_2_pictures_have_the_simulated_colours(data_dir: Path) -> 
         np.testing.assert_allclose(np.mean(ours, 0), real, atol=40)
 
 
+def test_plants_may_come_from_prosail() -> None:
+    pytest.importorskip("prosail")
+    measured, modelled = (
+        simulate_scene(layout="forest", size=16, seed=2, season=0.5, clouds=0, prosail=prosail)
+        for prosail in (False, True)
+    )
+    np.testing.assert_array_equal(measured.classes, modelled.classes)
+    assert (measured.data != modelled.data).mean() > 0.9
+    trees = modelled.where("tree_cover")
+    assert np.median(ratio(modelled, "N", "R")[trees]) > 0.6
+
+
 def test_the_classes_are_the_targets_of_the_design() -> None:
     assert {"water", "tree_cover", "cropland", "building", "road", "flooded_area"} <= set(CLASSES)
     assert len(set(CLASSES)) == len(CLASSES)
