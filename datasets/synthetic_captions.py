@@ -61,17 +61,22 @@ _UNEVEN: Final[_Forms] = (
     ("{first} with {second}", "mostly {first} with {second}", "{first} and {second}",
      "{first}, and {second} in part of the scene", "mainly {first}, partly {second}",
      "{first} interspersed with {second}", "{first} bordered by {second}"),
-    ("most of the scene is {first}, the rest is {second}",
+    ("a large part of the scene is {first}, another part is {second}",
      "there [is|are:second] {second} among {first}",
      "{first} [dominates|dominate:first], with {second}",
      "{second} can be seen in {first}", "{second} [is|are:second] surrounded by {first}"),
 )  # fmt: skip
+# Where nothing else is worth a word, and where the rest is left unsaid.
 _ALONE: Final[_Forms] = (
-    ("{first}", "mostly {first}", "nothing but {first}", "{first} across the whole image",
+    ("{first}", "nothing but {first}", "{first} across the whole image",
      "{first} from edge to edge", "a large area of {first}"),
-    ("the image is dominated by {first}", "the whole scene is {first}",
-     "there [is|are:first] {first} here", "{first} [covers|cover:first] most of the scene",
-     "it is {first}"),
+    ("the whole scene is {first}", "there [is|are:first] only {first} here", "it is all {first}",
+     "{first} [covers|cover:first] the whole scene", "{first} [fills|fill:first] the image"),
+)  # fmt: skip
+_LEADING: Final[_Forms] = (
+    ("{first}", "mostly {first}", "a scene of {first}", "a view of {first}"),
+    ("the image is dominated by {first}", "there [is|are:first] {first} here",
+     "{first} [prevails|prevail:first]", "it is mainly {first}"),
 )  # fmt: skip
 _THERE: Final = (
     "there [is|are:part] {part}",
@@ -121,6 +126,8 @@ _SNOWY: Final = (
 )
 _CROSSING: Final = ("river", "highway", "road", "railway")
 _LYING: Final = ("lake", "beach", "pond", "bridge")
+# Naming these has said that there is water.
+_WET: Final = ("river", "lake", "pond")
 
 
 def captions(scene: Simulated, count: int = 5, seed: int = 0) -> list[str]:
@@ -169,13 +176,15 @@ def _main(facts: Facts, rng: np.random.Generator, *, noun: bool) -> tuple[str, s
     if striking and rng.random() < 0.5:
         forms = _CROSSED if striking[0] in _CROSSING else _BESIDE
         part = str(rng.choice(NOTABLE[striking[0]]))
-        return fill(str(rng.choice(forms[group])), part=part, first=first), {top, striking[0]}
+        told = {top, striking[0]} | ({"water", "sea"} if striking[0] in _WET else set())
+        return fill(str(rng.choice(forms[group])), part=part, first=first), told
     if len(facts.themes) > 1 and rng.random() < 0.8:
         (_, share), (other, lesser) = facts.themes[:2]
         forms = _EVEN if lesser > 0.6 * share else _UNEVEN
         second = str(rng.choice(COVER[other]))
         return fill(str(rng.choice(forms[group])), first=first, second=second), {top, other}
-    return fill(str(rng.choice(_ALONE[group])), first=first), {top}
+    forms = _LEADING if any(share > 0.08 for _, share in facts.themes[1:]) else _ALONE
+    return fill(str(rng.choice(forms[group])), first=first), {top}
 
 
 def _details(facts: Facts, rng: np.random.Generator, used: set[str]) -> list[str]:

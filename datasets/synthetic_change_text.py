@@ -8,7 +8,7 @@ import numpy as np
 
 from terralogue.datasets.synthetic_pairs import SimulatedPair
 from terralogue.datasets.synthetic_questions import NAMES, Question, area_words
-from terralogue.datasets.synthetic_words import sentence
+from terralogue.datasets.synthetic_words import fill, sentence
 
 # Share of the image from which a change is seen; less than the lower one counts as none.
 _SEEN = 0.004
@@ -50,7 +50,7 @@ _HAPPENED: Final = {
         "new buildings have been built {where}",
         "buildings have appeared {where}",
         "{extent} {where} has been built up",
-        "a new estate with streets stands {where}",
+        "there is a new estate with streets {where}",
         "many buildings were constructed {where}",
         "houses and roads have been built {where}",
         "open land {where} has been turned into a built-up area",
@@ -71,7 +71,7 @@ _HAPPENED: Final = {
         "a solar farm has been built {where}",
         "solar panels have appeared {where}",
         "{extent} {where} is now covered with solar panels",
-        "a new solar park stands {where}",
+        "there is a new solar park {where}",
         "solar panels were installed {where}",
         "a photovoltaic plant has been constructed {where}",
         "open land {where} has become a solar farm",
@@ -150,21 +150,21 @@ _WHICH: Final = (
 )
 _GREW: Final = (
     "Is there more {what} than before?",
-    "Has {what} increased?",
+    "[Has|Have:what] {what} increased?",
     "Did the area of {what} grow?",
     "Is there more {what} in the second image?",
     "Has the area of {what} become larger?",
     "Did {what} expand?",
     "Does the second image show more {what}?",
-    "Was {what} gained?",
+    "[Was|Were:what] {what} gained?",
 )
 _SHRANK: Final = (
     "Is there less {what} than before?",
-    "Has {what} decreased?",
+    "[Has|Have:what] {what} decreased?",
     "Did the area of {what} shrink?",
     "Is there less {what} in the second image?",
     "Has the area of {what} become smaller?",
-    "Was {what} lost?",
+    "[Was|Were:what] {what} lost?",
     "Does the second image show less {what}?",
     "Did {what} decline?",
 )
@@ -239,7 +239,7 @@ def pair_questions(pair: SimulatedPair, count: int = 6, seed: int = 0) -> list[Q
     head, tail = asked[: 2 if changed else 1], asked[2 if changed else 1 :]
     chosen = head + [tail[i] for i in rng.permutation(len(tail))]
     return [
-        Question(str(rng.choice(forms)).format(what=what), answer, "change")
+        Question(fill(str(rng.choice(forms)), what=what), answer, "change")
         for forms, what, answer in chosen[:count]
     ]
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from terralogue.datasets.synthetic_render import Simulated
-from terralogue.datasets.synthetic_words import Facts, read_facts
+from terralogue.datasets.synthetic_words import Facts, fill, read_facts
 
 KINDS: Final = (
     "presence", "count", "comparison", "share", "area", "land_cover", "rural_urban", "sensor",
@@ -65,14 +65,14 @@ _COUNTED: Final = {
 # Parts that may pass for another, which then is not denied.
 _SIMILAR: Final = {"lake": ("pond", "sea"), "river": ("creeks",), "beach": ("lake", "river")}
 _PRESENCE: Final = (
-    "Is there {what} in the image?",
-    "Is there any {what} here?",
+    "[Is|Are:what] there {what} in the image?",
+    "[Is|Are:what] there any {what} here?",
     "Does the image show {what}?",
     "Can {what} be seen?",
-    "Is {what} present in the scene?",
+    "[Is|Are:what] {what} present in the scene?",
     "Do you see {what}?",
     "Does this scene contain {what}?",
-    "Is {what} visible in this picture?",
+    "[Is|Are:what] {what} visible in this picture?",
 )
 _COUNT: Final = (
     "How many {what} are there?",
@@ -86,33 +86,33 @@ _COUNT: Final = (
 )
 _COMPARISON: Final = (
     "Is there more {one} than {other}?",
-    "Does {one} cover more of the image than {other}?",
+    "[Does|Do:one] {one} cover more of the image than {other}?",
     "Is the area of {one} larger than that of {other}?",
     "Is more of the scene {one} than {other}?",
     "Compared with {other}, is there more {one}?",
-    "Does {one} take up more space than {other}?",
-    "Is {one} more widespread than {other}?",
-    "Is {one} larger in area than {other}?",
+    "[Does|Do:one] {one} take up more space than {other}?",
+    "[Is|Are:one] {one} more widespread than {other}?",
+    "[Is|Are:one] {one} larger in area than {other}?",
 )
 _SHARE: Final = (
     "What share of the image is {what}?",
-    "What percentage of the scene does {what} cover?",
+    "What percentage of the scene [does|do:what] {what} cover?",
     "How much of the image is {what}, in per cent?",
     "What fraction of the image is covered by {what}?",
     "How large is the share of {what}?",
     "About how many per cent of this is {what}?",
     "What part of the area is {what}, in per cent?",
-    "Which percentage is {what}?",
+    "What percentage is {what}?",
 )
 _AREA: Final = (
-    "What area does {what} cover, in {unit}?",
+    "What area [does|do:what] {what} cover, in {unit}?",
     "How many {unit} of {what} are there?",
     "How large is the area of {what} in {unit}?",
     "What is the area covered by {what} in {unit}?",
     "How many {unit} are {what}?",
     "Give the area of {what} in {unit}.",
     "What is the extent of {what} in {unit}?",
-    "How much {what} is there, in {unit}?",
+    "How large an area is {what}, in {unit}?",
 )
 _LAND_COVER: Final = (
     "What is the main land cover?",
@@ -212,8 +212,7 @@ def questions(scene: Simulated, count: int = 8, seed: int = 0) -> list[Question]
 
 
 def _ask(rng: np.random.Generator, forms: tuple[str, ...], **words: str) -> str:
-    text = str(rng.choice(forms)).format(**words)
-    # "any a lake" and the like.
+    text = fill(str(rng.choice(forms)), **words)
     return text.replace("any a ", "a ").replace("any an ", "an ")
 
 
@@ -246,26 +245,12 @@ def _presence(
     if not 0 < facts.clouds < _CLEAR and scene.unit != "dB":
         answer = "yes" if facts.clouds else "no"
         asked.append(Question(_ask(rng, _CLOUD), answer, "cloud"))
-    return [Question(_agree(each.question), each.answer, each.kind) for each in asked]
+    return asked
 
 
 def _maybe(scene: Simulated, name: str) -> bool:
     """Whether there may be such things that are not boxed."""
     return name in scene.uncounted or bool(scene.where(name).any())
-
-
-def _agree(text: str) -> str:
-    """Put right what the forms get wrong about plurals, such as "is there ships"."""
-    for word in ("ships", "vehicles", "storage tanks", "buildings", "trees", "crop fields",
-                 "reed beds", "solar panels", "photovoltaic panels", "meadows or pasture",
-                 "railway tracks", "circular irrigated fields", "buildings and roads"):  # fmt: skip
-        for verb, many in (
-            ("Is there any", "Are there any"),
-            ("Is there", "Are there"),
-            ("Is", "Are"),
-        ):
-            text = text.replace(f"{verb} {word} ", f"{many} {word} ")
-    return text
 
 
 def _counts(scene: Simulated, facts: Facts, rng: np.random.Generator) -> list[Question]:

@@ -85,6 +85,11 @@ _SIGN: Final = {"harbour": "piers", "airfield": "runway", "parking": "parking", 
 _LEAST: Final = {"bridge": 0.0008, "highway": 0.008, "road": 0.008, "pools": 0.002, "lake": 0.02}
 
 
+_DOUBLED: Final = re.compile(
+    r"(?:mostly|mainly|a large area of|a scene of|a view of|some of it is) (many|a|an|the|large) "
+)
+
+
 @dataclass(frozen=True)
 class Facts:
     """What a person would say about a scene.
@@ -205,11 +210,11 @@ def many(count: int, noun: str, rng: np.random.Generator) -> str:
 
 def plural(phrase: str) -> bool:
     """Whether a phrase of this file takes a plural verb."""
-    if phrase.startswith(("a lot of", "lots of")):
+    if phrase.startswith(("a lot of", "lots of")) or phrase == "aircraft":
         return True
     if phrase.startswith(("a ", "an ", "the ", "one ")):
         return False
-    head = re.split(r" (?:with|of|by|and) ", phrase)[0]
+    head = re.split(r" (?:with|of|by|and|or) ", phrase)[0]
     return head.endswith("s") and not head.endswith("ss")
 
 
@@ -224,7 +229,5 @@ def fill(form: str, **phrases: str) -> str:
 
 def sentence(text: str) -> str:
     """The text with a capital letter and a full stop, and without "mostly many"."""
-    text = re.sub(
-        r"(?:mostly|mainly|a large area of|some of it is) (many|a|an|the|large) ", r"\1 ", text
-    )
+    text = _DOUBLED.sub(r"\1 ", text)
     return f"{text[0].upper()}{text[1:]}."
