@@ -37,7 +37,7 @@ from terralogue.tools.vector_store import (
     Where,
 )
 from terralogue.tools.vector_store_lance import Model, connect, make_table, open_table
-from terralogue.vlm.change_embedding import change_query, change_score, unit
+from terralogue.vlm.change_embedding import along, change_query, change_score, unit
 
 if TYPE_CHECKING:
     from terralogue.vlm.clip import GeoCLIP
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 DEFAULT_MODEL: Final = "embedded"
 # Rows whose scores say what is usual in the archive.
 _BACKGROUND: Final = 2000
+# Pairs that changed most along the direction asked for, which are then ranked by `change_score`.
+_CANDIDATES: Final = 500
 # Windows of the scene that is asked about are left out of the answer; this many more are looked at.
 _OWN: Final = 32
 
@@ -217,16 +219,22 @@ class Archive:
         found = self.images.search(vector, k + (_OWN if isinstance(query, Crop) else 0), where)
         if isinstance(query, Crop):
             found = [(row, score) for row, score in found if not _is_own(row, query)]
-        background = self.images.sample(_BACKGROUND)
+        (background,) = self.images.sample(_BACKGROUND)
         return _judged(found[:k], background @ vector, searched)
 
     def _vector(self, query: Query) -> Vector:
         if isinstance(query, str):
-            return self.model.label_embeddings([query])[0]
-        if isinstance(query, Scene):
-            return self.model.encode_image(scene_tile(query))[0]
-        if isinstance(query, Crop):
-            return self.model.encode_image(scene_tile(query.scene, as_window(query.window)))[0]
+            (vector,) = self.model.label_embeddings([query])
+            return np.asarray(vector, np.float32)
+        if isinstance(query, Scene | Crop):
+            scene, window = (
+                (query, None) if isinstance(query, Scene) else (query.scene, query.window)
+            )
+            (vector,) = self.model.encode_image(scene_tile(scene, as_window(window)))
+            return np.asarray(vector, np.float32)
+        return self._checked(query)
+
+    def _checked(self, query: Vector) -> Vector:
         vector = unit(np.asarray(query, np.float32))
         if vector.shape != (self.model.dimensions,):
             raise InputError(
@@ -244,18 +252,24 @@ class Archive:
             where: what else they have to be.
 
         Raises:
-            InputError: the model cannot read the words.
+            InputError: the archive's model cannot be loaded, or the direction does not fit it.
         """
-        vector = change_query(query, self.model) if isinstance(query, str) else unit(query)
+        if isinstance(query, str):
+            sought = change_query(query, self.model)
+        else:
+            sought = along(self._checked(query))
         searched = len(self.pairs)
-        found = self.pairs.search(vector, k, where)
-        scored = []
-        for row, _ in found:
-            assert row.before is not None
-            both = row.before.vector[None], row.before.after_vector[None]
-            scored.append((row, float(change_score(vector, *both)[0])))
-        scored.sort(key=lambda each: -each[1])
-        return _judged(scored, self.pairs.sample(_BACKGROUND) @ vector, searched)
+        if not searched:
+            return _judged([], np.zeros(0, np.float32), 0)
+        likely = self.pairs.search(sought.direction, max(_CANDIDATES, 10 * k), where)
+        befores = [row.before for row, _ in likely if row.before is not None]
+        scores = np.zeros(0, np.float32)
+        if befores:
+            vectors = ([b.vector for b in befores], [b.after_vector for b in befores])
+            scores = change_score(sought, *map(np.stack, vectors))
+        order = np.argsort(-scores, kind="stable")[:k]
+        usual = change_score(sought, *self.pairs.sample(_BACKGROUND))
+        return _judged([(likely[i][0], float(scores[i])) for i in order], usual, searched)
 
 
 def _loaded(model: GeoCLIP | str) -> GeoCLIP:

@@ -188,8 +188,8 @@ class VectorStore(Protocol):
         """Take out the rows of a source (pairs of either), but for those of stamp `keep`."""
         ...
 
-    def sample(self, n: int) -> Vector:
-        """Up to n vectors from all over the store, float32 (m, d)."""
+    def sample(self, n: int) -> tuple[Vector, ...]:
+        """Vectors of up to n rows from all over, float32 (m, d); of pairs both, before and after."""
         ...
 
     def __len__(self) -> int: ...
@@ -256,12 +256,19 @@ class ExactStore:
                 self._rows.pop(each, None)
         return len(gone)
 
-    def sample(self, n: int) -> Vector:
+    def sample(self, n: int) -> tuple[Vector, ...]:
         """See `VectorStore`."""
         rows = self._all()
-        picked = spread(len(rows), n)
-        vectors = [rows[i].vector for i in picked]
-        return np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
+        picked = [rows[i] for i in spread(len(rows), n)]
+        if not picked:
+            return (np.zeros((0, 0), np.float32),)
+        befores = [row.before for row in picked if row.before is not None]
+        if befores:
+            return (
+                np.stack([each.vector for each in befores]),
+                np.stack([each.after_vector for each in befores]),
+            )
+        return (np.stack([row.vector for row in picked]),)
 
     def __len__(self) -> int:
         return len(self._rows)

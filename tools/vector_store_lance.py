@@ -200,14 +200,15 @@ class LanceStore:
         with self._reached():
             return int(self._table.delete(condition).num_deleted_rows)
 
-    def sample(self, n: int) -> Vector:
+    def sample(self, n: int) -> tuple[Vector, ...]:
         """See `VectorStore`."""
+        columns = ["before", "after"] if self._pairs else ["vector"]
         with self._reached():
             picked = spread(self._table.count_rows(), n)
             if not picked:
-                return np.zeros((0, self.dimensions), np.float32)
-            found = self._table.take_offsets(picked).select(["vector"]).to_arrow()
-        return _vectors(found["vector"].combine_chunks())
+                return (np.zeros((0, self.dimensions), np.float32),) * len(columns)
+            found = self._table.take_offsets(picked).select(columns).to_arrow()
+        return tuple(_vectors(found[name]) for name in columns)
 
     def __len__(self) -> int:
         with self._reached():

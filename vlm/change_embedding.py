@@ -3,6 +3,12 @@
 A pair of images is kept as the difference of its embeddings, after minus before. A described change
 becomes a direction in the same space, what came minus what went: "forest turned into farmland" is
 farmland minus forest, "new buildings" is buildings alone, "demolished buildings" the reverse.
+
+The rule of `change_score` was the best compromise of those tried on four kinds of pairs with an
+early checkpoint (mean average precision; the difference alone, then with its length divided out,
+then the rule): EuroSAT images of two classes, what came 0.86, 0.81, 0.89; a part of an image
+replaced and its light changed 0.58, 0.51, 0.61; simulated Sentinel-2 pairs, seven changes among
+eleven 0.37, 0.36, 0.42; tiles of OSCD with more than 5 % changed 0.21, 0.21, 0.20.
 """
 
 from __future__ import annotations
@@ -42,6 +48,8 @@ _GAIN: Final = re.compile(
     r"came up|spread\w*|establish\w+)\b",
     re.IGNORECASE,
 )  # fmt: skip
+# Weight of how the images look beside how they differ.
+_STATE: Final = 0.5
 _FILLER: Final = re.compile(
     r"\b(?:where|there|places?|areas?|pairs?|scenes?|that|which|was|were|is|are|has|have|had|been|"
     r"being|some|any|the|of|a|an|got|all|in|between|the two|dates?|up|down)\b",
@@ -70,8 +78,8 @@ _NAMED: Final = {
 class TextTower(Protocol):
     """What embeds words; a `GeoCLIP` is one."""
 
-    def encode_text(self, texts: Sequence[str]) -> Floats:
-        """Embeddings of n texts, float32 (n, d), of length one."""
+    def label_embeddings(self, labels: Sequence[str]) -> Floats:
+        """Embeddings of n things, float32 (n, d), of length one."""
         ...
 
 
@@ -104,18 +112,35 @@ def _noun(text: str) -> str:
     return " ".join(_FILLER.sub(" ", text).strip(" ,.").split())
 
 
-def change_query(text: str, tower: TextTower) -> Floats:
-    """The direction that a described change is looked for in, float32 (d,), of length one."""
+@dataclass(frozen=True)
+class ChangeQuery:
+    """A change to look for.
+
+    Attributes:
+        direction: float32 (d,), of length one: what came minus what went.
+        came: embedding (d,) of what came, or zeros.
+        went: embedding (d,) of what went, or zeros.
+    """
+
+    direction: Floats
+    came: Floats
+    went: Floats
+
+
+def change_query(text: str, tower: TextTower) -> ChangeQuery:
+    """Embed a described change."""
     said = read_change(text)
     parts = [part for part in (said.came, said.went) if part]
-    encoded = dict(
-        zip(parts, tower.encode_text([f"{_TEMPLATE}{part}" for part in parts]), strict=True)
-    )
+    encoded = dict(zip(parts, tower.label_embeddings(parts), strict=True))
     nothing = np.zeros_like(next(iter(encoded.values())))
-    return unit(encoded.get(said.came, nothing) - encoded.get(said.went, nothing))
+    came, went = encoded.get(said.came, nothing), encoded.get(said.went, nothing)
+    return ChangeQuery(unit(came - went), came, went)
 
 
-_TEMPLATE: Final = "a satellite image of "
+def along(direction: Floats) -> ChangeQuery:
+    """A change in a direction (d,) of the embedding space, whatever came or went."""
+    nothing = np.zeros_like(direction)
+    return ChangeQuery(unit(direction), nothing, nothing)
 
 
 def change_vector(before: Floats, after: Floats) -> Floats:
@@ -126,18 +151,24 @@ def change_vector(before: Floats, after: Floats) -> Floats:
     return np.asarray(after - before, np.float32)
 
 
-def change_score(query: Floats, before: Floats, after: Floats) -> Floats:
-    """How well pairs show a change: dot product of its direction with their change vectors.
+def change_score(query: ChangeQuery, before: Floats, after: Floats) -> Floats:
+    """How well pairs show a change.
+
+    The change vector along the direction asked for, and half its length times how much the later
+    image looks like what came and the earlier one like what went.
 
     Args:
-        query: (d,) from `change_query`, or the weights of a linear head.
+        query: what to look for.
         before: (n, d) embeddings of length one.
         after: the same, of the later images.
 
     Returns:
-        float32 (n,): how much nearer to what came, and further from what went, the later image is.
+        float32 (n,): 0 where nothing changed, below that for the reverse.
     """
-    return np.asarray(change_vector(before, after) @ query, np.float32)
+    change = change_vector(before, after)
+    fits = after @ query.came + before @ query.went
+    size = np.linalg.norm(change, axis=-1)
+    return np.asarray(change @ query.direction + _STATE * size * fits, np.float32)
 
 
 def unit(vectors: Floats) -> Floats:

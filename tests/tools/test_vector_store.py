@@ -127,10 +127,10 @@ def test_a_source_is_complete_when_the_row_of_its_scene_is_there(store: VectorSt
 
 
 def test_a_sample_has_as_many_vectors_as_there_are(store: VectorStore) -> None:
-    assert len(store.sample(5)) == 0
+    assert len(store.sample(5)[0]) == 0
     store.add([row(number) for number in range(30)])
-    assert store.sample(5).shape == (5, SIZE)
-    assert store.sample(100).shape == (30, SIZE)
+    assert [vectors.shape for vectors in store.sample(5)] == [(5, SIZE)]
+    assert [vectors.shape for vectors in store.sample(100)] == [(30, SIZE)]
 
 
 def test_with_an_index_the_nearest_are_still_all_found(tmp_path: Path) -> None:

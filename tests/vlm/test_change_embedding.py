@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from terralogue.vlm.change_embedding import change_query, change_score, change_vector, read_change
+from terralogue.vlm.change_embedding import (
+    along,
+    change_query,
+    change_score,
+    change_vector,
+    read_change,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,8 +48,8 @@ class OneHot:
     def __init__(self, *words: str) -> None:
         self.words = words
 
-    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        axes = [[float(word in text) for word in self.words] for text in texts]
+    def label_embeddings(self, labels: Sequence[str]) -> NDArray[np.float32]:
+        axes = [[float(word in label) for word in self.words] for label in labels]
         return np.array(axes, np.float32)
 
 
@@ -65,18 +71,28 @@ def test_pairs_score_by_what_went_and_came(
     worst: tuple[NDArray[np.float32], NDArray[np.float32]],
 ) -> None:
     query = change_query(text, TOWER)
-    assert np.linalg.norm(query) == pytest.approx(1)
+    assert np.linalg.norm(query.direction) == pytest.approx(1)
     before = np.stack([FOREST, best[0], worst[0]])
     after = np.stack([FOREST, best[1], worst[1]])
     unchanged, high, low = change_score(query, before, after)
-    assert (unchanged, high) == (0, -low)
+    assert unchanged == 0
     assert high > 0.5
+    assert low < -0.5
 
 
-def test_the_search_by_change_vectors_ranks_as_the_score_does() -> None:
+def test_of_two_like_changes_the_one_that_ends_as_described_scores_higher() -> None:
+    query = change_query("new town", TOWER)
+    before = np.stack([FOREST, TOWN])
+    less, more = change_score(query, before, before + TOWN / 4)
+    assert 0 < less < more
+
+
+def test_a_bare_direction_ranks_by_the_change_vectors_alone() -> None:
     rng = np.random.default_rng(0)
     before, after = rng.normal(size=(2, 20, 8)).astype(np.float32)
-    query = rng.normal(size=8).astype(np.float32)
+    query = along(rng.normal(size=8).astype(np.float32))
     np.testing.assert_allclose(
-        change_vector(before, after) @ query, change_score(query, before, after), rtol=1e-5
+        change_vector(before, after) @ query.direction,
+        change_score(query, before, after),
+        rtol=1e-5,
     )
