@@ -10,6 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
+from terralogue.datasets.bands import Band
 from terralogue.vlm.align_data import Source, to_float
 from terralogue.vlm.clip import PROMPTS
 from terralogue.vlm.text_training import TextTower, embed_all
@@ -50,14 +51,16 @@ def _found(ahead: NDArray[np.bool_], level: NDArray[np.bool_], axis: int) -> lis
 
 
 @torch.no_grad()
-def embed_source(tower: ImageTower, source: Source, size: int) -> Tensor:
-    """Embed all images of a source at one input size: (n, d)."""
+def embed_pixels(
+    tower: ImageTower, pixels: NDArray[np.generic], bands: Sequence[Band], size: int
+) -> Tensor:
+    """Embed images (n, bands, H, W) of a source at one input size: float32 (n, d)."""
     parts = []
-    for start in range(0, len(source), _BATCH):
-        images = to_float(source.pixels[start : start + _BATCH])
+    for start in range(0, len(pixels), _BATCH):
+        images = to_float(pixels[start : start + _BATCH])
         images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
-        parts.append(tower(images.to(memory_format=torch.channels_last), source.bands))
-    return torch.cat(parts)
+        parts.append(tower(images.to(memory_format=torch.channels_last), bands))
+    return torch.cat(parts).float()
 
 
 @torch.no_grad()
@@ -70,10 +73,18 @@ def label_vectors(text: TextTower, names: Sequence[str]) -> Tensor:
 def validate(
     tower: ImageTower, text: TextTower, sources: Sequence[Source], size: int = 160
 ) -> dict[str, float]:
-    """Per cent: `<source>_recall` where there are captions, `<source>_accuracy` of labels."""
+    """Scores per cent.
+
+    `<source>_recall` where there are captions, `<source>_accuracy` of labels by prompts, and
+    `<source>_agreement` where images have companions: how many find their own among all.
+    """
     scores = {}
     for source in sources:
-        vectors = embed_source(tower, source, size).float()
+        vectors = embed_pixels(tower, source.pixels, source.bands, size)
+        if source.companion is not None:
+            pictures = embed_pixels(tower, source.companion, source.companion_bands, size)
+            found = (vectors @ pictures.T).argmax(1) == torch.arange(len(vectors))
+            scores[f"{source.name}_agreement"] = float(100 * found.float().mean())
         owners = np.array([i for i, texts in enumerate(source.captions) for _ in texts])
         if len(owners):
             said = [caption for own in source.captions for caption in own]
