@@ -100,6 +100,7 @@ def search_images(
     Raises:
         InputError: not one of text, scene and taught class, or a class of another model.
         RegionError: the region lies outside the scene.
+        RefusalError: the archive is empty.
     """
     _check_count(k)
     words = (text or "").strip()
@@ -117,7 +118,13 @@ def search_images(
         query, name = Crop(scene, crop), f"part of {scene.name}"
     elif scene is not None:
         query, name = scene, scene.name
-    return _result("search_archive", name, archive, archive.search(query, k, where), run)
+    found = archive.search(query, k, where)
+    if not found.searched:
+        raise RefusalError(
+            f"The archive {archive.location} is empty; terralogue index add PATH fills it.",
+            reason="no_data",
+        )
+    return _result("search_archive", name, archive, found, run)
 
 
 def search_pairs(

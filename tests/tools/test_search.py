@@ -155,8 +155,10 @@ def test_without_an_archive_or_pairs_it_is_said_how_to_get_them(
     with pytest.raises(InputError, match="terralogue index add"):
         search_archive("fields", run=run)
     field(tmp_path / "one.tif", "2021-04-01", 40, size=64)
-    location = archive_location(run.store.root)
-    Archive.open(location, model=tiny_checkpoint, create=True).add([tmp_path / "one.tif"])
+    archive = Archive.open(archive_location(run.store.root), model=tiny_checkpoint, create=True)
+    with pytest.raises(RefusalError, match="is empty"):
+        search_archive("fields", run=run)
+    archive.add([tmp_path / "one.tif"])
     with pytest.raises(RefusalError, match="several dates") as caught:
         search_changes("new roads", run=run)
     assert caught.value.reason == "no_data"
