@@ -23,11 +23,16 @@ PARTS: Final[tuple[Part, ...]] = ("train", "val", "test")
 RUNS: Final = {
     "rsicd": 20,
     "ucm": 10,
+    # Questions on pictures of UC Merced, which have to fall into the parts of "ucm".
+    "rsivqa_ucm": 10,
     "rsscn7": 40,
     "eurosat": 100,
     "nwpu_vhr10": 20,
     "rsod": 10,
     "dubai": 2,
+    # Numbers are those of the pictures, whatever the number of questions on them.
+    "rsvqa_lr": 10,
+    "rsvqa_hr": 5,
 }
 _PERIOD = 10
 _VAL, _TEST = 3, 8

@@ -1,7 +1,8 @@
 """DATASETS: benchmark data sets known by name, one line each, and reading them from their files.
 
-    from terralogue.datasets.registry import read_captions, read_labels
+    from terralogue.datasets.registry import read_captions, read_labels, read_vqa
     read_captions(Path("rsicd"), split="test")
+    read_vqa(Path("rsvqa_lr"), split="own:val")
 
 The layout is detected from the content. The table is for what the content does not say: the name,
 which our own parts depend on. A set that is not in the table is read all the same.
@@ -12,10 +13,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from terralogue.datasets.benchmark_layouts import CAPTIONS, CHANGES, GROUNDING, VQA, first_match
 from terralogue.datasets.captions import is_captions, read_karpathy
 from terralogue.datasets.class_folders import read_class_folders
 from terralogue.datasets.errors import InputError
-from terralogue.datasets.samples import CaptionSample, LabelSample, Samples
+from terralogue.datasets.samples import (
+    CaptionSample,
+    ChangeSample,
+    GroundingSample,
+    LabelSample,
+    Samples,
+    VQASample,
+)
 
 _AID = (
     "Airport BareLand BaseballField Beach Bridge Center Church Commercial DenseResidential Desert "
@@ -80,6 +89,19 @@ _ENTRIES = (
     _set("aid", "AID", "Xia et al. 2017, doi:10.1109/TGRS.2017.2685945", (), _AID),
     _set("resisc45", "NWPU-RESISC45", "Cheng et al. 2017, doi:10.1109/JPROC.2017.2675998", (),
          _RESISC45),
+    _set("rsvqa_lr", "RSVQA low resolution", "Lobry et al. 2020, doi:10.1109/TGRS.2020.2988782"),
+    _set("rsvqa_hr", "RSVQA high resolution", "Lobry et al. 2020, doi:10.1109/TGRS.2020.2988782"),
+    _set("rsivqa", "RSIVQA", "Zheng et al. 2022, doi:10.1109/TGRS.2021.3079918"),
+    _set("rsivqa_ucm", "RSIVQA on UC Merced, by class folder",
+         "Zheng et al. 2022, doi:10.1109/TGRS.2021.3079918"),
+    _set("cdvqa", "CDVQA", "Yuan et al. 2022, doi:10.1109/TGRS.2022.3203314"),
+    _set("vrsbench", "VRSBench", "Li et al. 2024, arXiv:2406.12384"),
+    _set("geobench_vlm", "GEOBench-VLM", "Danish et al. 2025, arXiv:2411.19325"),
+    _set("bigearthnet_txt", "BigEarthNet.txt", "arXiv:2603.29630"),
+    _set("dvl_bench", "DVL-Bench", "Xuan et al. 2025, arXiv:2505.21076"),
+    _set("levir_cc", "LEVIR-CC", "Liu et al. 2022, doi:10.1109/TGRS.2022.3218921"),
+    _set("gaia", "GAIA", "Zavras et al. 2025, arXiv:2502.09598"),
+    _set("chatearthnet", "ChatEarthNet", "Yuan et al. 2024, arXiv:2402.11325"),
 )  # fmt: skip
 
 DATASETS: dict[str, Dataset] = {entry.key: entry for entry in _ENTRIES}
@@ -99,10 +121,10 @@ def get_dataset(name: str) -> Dataset:
 def read_captions(
     path: str | Path, split: str | None = None, dataset: str | None = None
 ) -> Samples[CaptionSample]:
-    """Read pictures with captions from a JSON file, or from the folder that holds one.
+    """Read pictures with captions from a file, or from the folder that holds one.
 
     Args:
-        path: file or folder.
+        path: file or folder; the layout is told from its content.
         split: see `samples.py`.
         dataset: key in DATASETS, where the file does not say it.
 
@@ -110,6 +132,13 @@ def read_captions(
         InputError: nothing of the kind there, broken, or pictures are missing.
     """
     source = _existing(path)
+    found = first_match(CAPTIONS, source, split, _key(dataset))
+    if found is not None:
+        return found
+    if any(layout.find(source) for layout in CHANGES):
+        raise InputError(
+            f"{source} holds captions of changes between dates; give captions of single pictures."
+        )
     annotations = source if source.is_file() else _caption_file(source)
     if annotations is None:
         raise InputError(
@@ -117,8 +146,60 @@ def read_captions(
             "dataset_rsicd.json, or its folder."
         )
     called, items = read_karpathy(annotations)
-    key = get_dataset(dataset).key if dataset else _by_name(called)
+    key = _key(dataset) or _by_name(called)
     return Samples(source, key, items, annotations).chosen(split).checked()
+
+
+def read_vqa(
+    path: str | Path, split: str | None = None, dataset: str | None = None
+) -> Samples[VQASample]:
+    """Read questions and answers from a file, or from the folder that holds them.
+
+    Args:
+        path: file or folder; the layout is told from its content.
+        split: see `samples.py`.
+        dataset: key in DATASETS, where the content does not tell it.
+
+    Raises:
+        InputError: nothing of the kind there, broken, or pictures are missing.
+    """
+    source = _existing(path)
+    found = first_match(VQA, source, split, _key(dataset))
+    if found is None:
+        raise InputError(_unread(source, "questions", [layout.title for layout in VQA]))
+    return found
+
+
+def read_grounding(
+    path: str | Path, split: str | None = None, dataset: str | None = None
+) -> Samples[GroundingSample]:
+    """Read referring expressions with their boxes in pixels; arguments as `read_vqa`.
+
+    Raises:
+        InputError: nothing of the kind there, broken, or pictures are missing.
+    """
+    source = _existing(path)
+    found = first_match(GROUNDING, source, split, _key(dataset))
+    if found is None:
+        titles = [layout.title for layout in GROUNDING]
+        raise InputError(_unread(source, "referring expressions", titles))
+    return found
+
+
+def read_changes(
+    path: str | Path, split: str | None = None, dataset: str | None = None
+) -> Samples[ChangeSample]:
+    """Read what is said about changes between dates; arguments as `read_vqa`.
+
+    Raises:
+        InputError: nothing of the kind there, broken, or pictures are missing.
+    """
+    source = _existing(path)
+    found = first_match(CHANGES, source, split, _key(dataset))
+    if found is None:
+        titles = [layout.title for layout in CHANGES]
+        raise InputError(_unread(source, "captions of changes", titles))
+    return found
 
 
 def read_labels(
@@ -136,7 +217,7 @@ def read_labels(
     """
     source = _existing(path)
     annotations = source if source.is_file() else _caption_file(source)
-    key = get_dataset(dataset).key if dataset else None
+    key = _key(dataset)
     if annotations is None:
         folders = read_class_folders(source)
         key = key or _by_folders({item.label for item in folders})
@@ -153,6 +234,14 @@ def read_labels(
             f"{len(captions)} images; give a labelled file, or the folder of class folders."
         )
     return Samples(source, key or _by_name(called), items, annotations).chosen(split).checked()
+
+
+def _key(dataset: str | None) -> str | None:
+    return get_dataset(dataset).key if dataset else None
+
+
+def _unread(source: Path, what: str, titles: list[str]) -> str:
+    return f"{source} holds no {what} in a layout that is known: {'; '.join(titles)}."
 
 
 def _existing(path: str | Path) -> Path:
