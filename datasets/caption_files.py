@@ -111,7 +111,9 @@ def read_chatearthnet(path: Path) -> tuple[str, tuple[CaptionSample, ...]]:
             captions = stated if isinstance(stated, list) else [stated]
             if not name or not captions or not all(isinstance(c, str) and c for c in captions):
                 raise InputError(f'{where} has no "image" with a "caption"; fetch the file again.')
-            rows.append((inside(str(name), where), tuple(" ".join(c.split()) for c in captions)))
+            rows.append(
+                (inside(str(name), where), tuple(" ".join(str(c).split()) for c in captions))
+            )
         root = file.parent.parent if file.parent.name == "json_files" else file.parent
         located = PictureFolder(root, [name for name, _ in rows])
         split = None if match is None else match["split"]
