@@ -38,6 +38,7 @@ from terralogue.vlm.clip import PROMPTS, load_geoclip
 from terralogue.vlm.losses import contrast, distil, prompted, soft_targets
 from terralogue.vlm.minilm import encode as encode_frozen
 from terralogue.vlm.teacher import teacher_logits
+from terralogue.vlm.text import tidy
 from terralogue.vlm.text_training import TextTower, trainable
 from terralogue.vlm.tower import ImageTower, TowerConfig, freeze
 
@@ -79,7 +80,7 @@ class AlignModel(nn.Module):
         captions, names = batch.captions, batch.names
         # Pictures have nothing to teach the stem, and their steps are quicker without it.
         vectors = self.image(images, batch.bands, learn_stem=batch.companion is not None)
-        texts = self.text([*captions, *names])
+        texts = self.text([tidy(text) for text in (*captions, *names)])
         scales = torch.stack([self.scale, self.label_scale]).exp().clamp(max=_LARGEST_SCALE)
         return vectors, texts[: len(captions)], texts[len(captions) :], scales
 
@@ -91,7 +92,6 @@ def draw(source: Source, config: AlignConfig, rng: np.random.Generator) -> Batch
     # Small chips hold no detail that a larger input would show.
     size = min(int(rng.choice(config.sizes)), 2 * source.pixels.shape[-1])
     planes, bands = to_float(source.pixels[rows]), source.bands
-    colour = bands[0].kind == "optical"
     companion = None
     if source.companion is not None:
         # Band dropout: any subset is a sensor that somebody has.
@@ -104,7 +104,7 @@ def draw(source: Source, config: AlignConfig, rng: np.random.Generator) -> Batch
         bands = tuple(bands[i] for i in kept)
     else:
         planes = augment(planes, size, rng)
-    images = relight(planes, rng) if colour else planes
+    images = relight(planes, bands, rng)
     texts, owners = [], []
     for i, row in enumerate(rows):
         own = source.captions[row]
@@ -207,13 +207,7 @@ class Trainer:
         model = AlignModel(config)
         if init is not None:
             _begin_with(model, init)
-        trunk = trainable(model.image.trunk)
-        known = {id(p) for p in trunk}
-        rest = [p for p in trainable(model) if id(p) not in known]
-        optimiser = torch.optim.AdamW(
-            [{"params": trunk, "lr": config.trunk_lr}, {"params": rest, "lr": config.lr}],
-            weight_decay=config.decay,
-        )
+        optimiser = torch.optim.AdamW(_groups(model, config))
         self.rates = [group["lr"] for group in optimiser.param_groups]
         self.plain = model
         self.model, self.optimiser = self.accelerator.prepare(model, optimiser)
@@ -340,6 +334,21 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.seconds, self.rows = state["step"], state["seconds"], state["rows"]
         self.rng = np.random.default_rng([self.config.seed, self.step])
+
+
+def _groups(model: AlignModel, config: AlignConfig) -> list[dict[str, Any]]:
+    """Parameters by learning rate; biases, norms and temperatures do not decay."""
+    trunk = trainable(model.image.trunk)
+    known = {id(p) for p in trunk}
+    rest = [p for p in trainable(model) if id(p) not in known]
+    return [
+        {"params": chosen, "lr": rate, "weight_decay": decay}
+        for parameters, rate in ((trunk, config.trunk_lr), (rest, config.lr))
+        for chosen, decay in (
+            ([p for p in parameters if p.ndim > 1], config.decay),
+            ([p for p in parameters if p.ndim <= 1], 0.0),
+        )
+    ]
 
 
 def _begin_with(model: AlignModel, folder: Path) -> None:

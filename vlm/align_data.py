@@ -166,9 +166,17 @@ def augment(images: Tensor, size: int, rng: np.random.Generator) -> Tensor:
     return out.contiguous(memory_format=torch.channels_last)
 
 
-def relight(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """Vary brightness and contrast of each image (n, bands, H, W) and, less, of each band."""
-    n, bands = images.shape[:2]
-    gain = np.exp(rng.normal(0, 0.15, (n, 1, 1, 1)) + rng.normal(0, 0.06, (n, bands, 1, 1)))
+def relight(images: Tensor, bands: Sequence[Band], rng: np.random.Generator) -> Tensor:
+    """Vary brightness and contrast of each image's optical bands and, less, of each band.
+
+    Args:
+        images: (n, bands, H, W) in about -1 to 1.
+        bands: along the second axis; those of other kinds stay as they are.
+        rng: source of chance.
+    """
+    optical = np.array([band.kind == "optical" for band in bands])[:, None, None]
+    n, count = images.shape[:2]
+    gain = np.exp(rng.normal(0, 0.15, (n, 1, 1, 1)) + rng.normal(0, 0.06, (n, count, 1, 1)))
     lift = rng.normal(0, 0.08, (n, 1, 1, 1))
+    gain, lift = np.where(optical, gain, 1.0), np.where(optical, lift, 0.0)
     return (images + 1) * torch.from_numpy(gain).float() - 1 + torch.from_numpy(lift).float()

@@ -29,7 +29,7 @@ Maker = Callable[[Path, Part], Source]
 _SIDE = 128
 # First seeds of the simulated places of each part, far apart.
 _SEEDS: Final[dict[Part, int]] = {"train": 1_000_000, "val": 5_000_000, "test": 8_000_000}
-_SIMULATED_VALIDATION = 200
+_SIMULATED_VALIDATION = 100
 
 
 def _sim(sensor: str, count: int) -> Maker:
@@ -45,23 +45,23 @@ _UCM: Final = "ucm/UCMerced_LandUse/Images"
 # ★ One line per source.
 SOURCES: Final[dict[str, Maker]] = {
     "rsicd": lambda d, p: captioned(
-        "rsicd", d / "rsicd/dataset_rsicd.json", d / "rsicd/RSICD_images", p, side=_SIDE, weight=4),
+        "rsicd", d / "rsicd/dataset_rsicd.json", d / "rsicd/RSICD_images", p, side=_SIDE, weight=3),
     "ucm": lambda d, p: captioned(
         "ucm", d / "ucm/dataset_ucm.json", d / _UCM, p, side=_SIDE, weight=1),
-    "eurosat": lambda d, p: labelled("eurosat", d / "eurosat_rgb", p, side=64, weight=1.5),
-    "rsscn7": lambda d, p: labelled("rsscn7", d / "rsscn7", p, side=_SIDE, weight=0.4),
+    "eurosat": lambda d, p: labelled("eurosat", d / "eurosat_rgb", p, side=64, weight=2.5),
+    "rsscn7": lambda d, p: labelled("rsscn7", d / "rsscn7", p, side=_SIDE, weight=0.8),
     "nwpu_vhr10": lambda d, p: boxed("nwpu_vhr10", d / "nwpu_vhr10", p, side=_SIDE, weight=0.15),
     "rsod": lambda d, p: boxed("rsod", d / "rsod", p, side=_SIDE, weight=0.1),
     "dubai": lambda d, p: dubai(d / "dubai_landcover", p, side=_SIDE, weight=0.05),
     "oscd": lambda d, p: oscd(d, validation=p != "train"),
     "sim_sentinel2_l2a": _sim("sentinel2_l2a", 2400),
-    "sim_sentinel2_l1c": _sim("sentinel2_l1c", 1200),
-    "sim_sentinel1_grd": _sim("sentinel1_grd", 2400),
-    "sim_landsat8": _sim("landsat8", 1000),
-    "sim_landsat5": _sim("landsat5", 600),
-    "sim_naip_rgbn": _sim("naip_rgbn", 800),
-    "sim_planetscope_8b": _sim("planetscope_8b", 600),
-    "sim_worldview2": _sim("worldview2", 600),
+    "sim_sentinel2_l1c": _sim("sentinel2_l1c", 800),
+    "sim_sentinel1_grd": _sim("sentinel1_grd", 1600),
+    "sim_landsat8": _sim("landsat8", 800),
+    "sim_landsat5": _sim("landsat5", 400),
+    "sim_naip_rgbn": _sim("naip_rgbn", 500),
+    "sim_planetscope_8b": _sim("planetscope_8b", 400),
+    "sim_worldview2": _sim("worldview2", 500),
 }  # fmt: skip
 GROUPS: Final = {
     "pictures": ("rsicd", "ucm", "eurosat", "rsscn7", "nwpu_vhr10", "rsod", "dubai"),

@@ -6,6 +6,7 @@ text.encode(["a harbour with many small boats"])      # (1, 384)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,12 +24,15 @@ TARGETS: Final = (
     "query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"
 )  # fmt: skip
 
+# A full stop, unless it is within a number.
+_STOP: Final = re.compile(r"\.(?!\d)")
+
 Floats = NDArray[np.float32]
 
 
 def tidy(text: str) -> str:
     """A text as the tower was trained on: no full stops, no capitals, single spaces."""
-    return " ".join(text.replace(".", " ").split()).casefold()
+    return " ".join(_STOP.sub(" ", text).split()).casefold()
 
 
 @dataclass(frozen=True)

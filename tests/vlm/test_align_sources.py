@@ -106,9 +106,16 @@ def test_an_image_and_its_companion_are_cropped_and_turned_alike() -> None:
     both = augment(torch.cat([image, image], 1), 24, np.random.default_rng(0))
     torch.testing.assert_close(both[:, :2], both[:, 2:])
     assert not torch.equal(both[0, :2], image[0, :, :24, :24])
-    lit = relight(image, np.random.default_rng(0))
+    lit = relight(image, S2[:2], np.random.default_rng(0))
     flat = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(image, lit, strict=True)]
     assert min(flat) > 0.9
+
+
+def test_light_varies_in_optical_bands_alone() -> None:
+    image = torch.zeros(2, 2, 4, 4)
+    lit = relight(image, (S2[0], SENSORS["sentinel1_grd"].bands[0]), np.random.default_rng(0))
+    assert torch.equal(lit[:, 1], image[:, 1])
+    assert not torch.equal(lit[:, 0], image[:, 0])
 
 
 def test_bands_drop_out_at_random_but_never_all(radar: Source) -> None:
