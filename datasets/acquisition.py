@@ -186,7 +186,8 @@ def _coarse(names: Iterable[str]) -> Acquisition:
             note = f"{IMPRECISE} the month {start:%Y-%m}; say the date if it matters."
             return Acquisition(start, "month", note)
         year = _YEAR_ONLY.search(name.replace("_", " "))
-        if year:
+        # A number of a later year counts images, such as SeaLake_2036.
+        if year and int(year["y"]) <= datetime.now(UTC).year:
             start = datetime(int(year["y"]), 1, 1, tzinfo=UTC)
             note = f"{IMPRECISE} the year {year['y']}; say the date if it matters."
             return Acquisition(start, "year", note)

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from terralogue.datasets.bands import Band
 from terralogue.datasets.evidence import Evidence
 from terralogue.datasets.landsat_calibration import scale_landsat
-from terralogue.datasets.scaling import NOT_CALIBRATED, Calibration, Scaling, uncalibrated_note
+from terralogue.datasets.scaling import (
+    NOT_CALIBRATED,
+    Calibration,
+    Scaling,
+    temperature,
+    uncalibrated_note,
+)
 from terralogue.datasets.sensors import SENSORS
 
 # Above this even sunlit snow and cloud edges are not counted as reflectance: the numbers were
@@ -67,6 +74,9 @@ def calibrate(
         return _sar(e)
     if key in _LANDSAT:
         return scale_landsat(e, key, bands)
+    optical = [i for i, band in enumerate(bands) if band.kind != "thermal"]
+    if optical and len(optical) < len(bands):
+        return _beside_thermal(e, key, bands, optical, time)
     if _own_scale(e) and _physical(e, *_first_own(e)):
         return _by_tags(e)
     if e.dtype == "uint8":
@@ -86,6 +96,21 @@ def calibrate(
             return _times_10000(e, (-9999.0,))
         return _plain(e, "DN", False, (), (uncalibrated_note("the scale is not stated"),))
     return _plain(e, "DN", False, ())
+
+
+def _beside_thermal(
+    e: Evidence, key: str | None, bands: tuple[Band, ...], optical: list[int], time: datetime | None
+) -> Calibration:
+    """Scale the optical bands by themselves: temperatures would pass for a huge reflectance."""
+    base = calibrate(e.only(optical), key, tuple(bands[i] for i in optical), time)
+    if not base.calibrated:
+        return replace(base, scalings=tuple(Scaling() for _ in bands))
+    scalings = dict(zip(optical, base.scalings, strict=True))
+    for i, stats in enumerate(e.stats):
+        if i not in scalings:
+            # HLS User Guide v2: brightness temperature in hundredths of a degree Celsius.
+            scalings[i] = temperature(stats.median, integer=e.integer, step=0.01, zero=273.15)
+    return replace(base, scalings=tuple(scalings[i] for i in range(len(bands))))
 
 
 def _marks(e: Evidence, i: int, marks: tuple[float, ...]) -> tuple[float, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,17 @@ class Evidence:
     def colors(self) -> tuple[str, ...]:
         """Colour interpretation of each band, as GDAL names it."""
         return tuple(item.layer.color for item in self.layers)
+
+    def only(self, chosen: Sequence[int]) -> Evidence:
+        """The same scene with some of its bands, by place."""
+        waves = self.wavelengths
+        return replace(
+            self,
+            layers=tuple(self.layers[i] for i in chosen),
+            labels=tuple(self.labels[i] for i in chosen),
+            wavelengths=None if waves is None else tuple(waves[i] for i in chosen),
+            stats=tuple(self.stats[i] for i in chosen),
+        )
 
     @property
     def highest(self) -> float:

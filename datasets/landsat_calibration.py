@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from statistics import median
 
 from terralogue.datasets.bands import Band
 from terralogue.datasets.evidence import Evidence
-from terralogue.datasets.scaling import Calibration, Scaling, uncalibrated_note
+from terralogue.datasets.scaling import Calibration, Scaling, temperature, uncalibrated_note
 
 _LEVEL2 = (2.75e-5, -0.2)
 _LEVEL2_THERMAL = (0.00341802, 149.0)
@@ -40,19 +41,21 @@ def scale_landsat(e: Evidence, key: str, bands: tuple[Band, ...]) -> Calibration
         return _with_mtl(e, key, bands)
     if e.dtype == "uint8":
         return _uncalibrated(e, "8-bit")
-    optical = [
-        s.median for s, b in zip(e.stats, bands, strict=True) if b.kind == "optical" and s.count
-    ]
+    seen = [s for s, b in zip(e.stats, bands, strict=True) if b.kind == "optical" and s.count]
+    optical = [stats.median for stats in seen]
     middle = median(optical) if optical else 0.0
     if not e.integer:
-        scale = 1.0 if e.highest <= 1.6 or _thermal_only(bands) else 1e-4
-        if e.highest > 16_000:
-            return _uncalibrated(e, f"values reach {e.highest:.0f}")
-        return Calibration(tuple(_keep_thermal(b, scale) for b in bands), "reflectance", True)
+        highest = max((stats.high for stats in seen), default=0.0)
+        if highest > 16_000:
+            return _uncalibrated(e, f"values reach {highest:.0f}")
+        scale = 1.0 if highest <= 1.6 else 1e-4
+        scalings = tuple(_beside(e, i, band, Scaling(scale)) for i, band in enumerate(bands))
+        return Calibration(scalings, "reflectance", True)
     if middle < _LOWEST_COLLECTION2 and optical:
         # Surface reflectance of before Collection 2, and most data sets made from it.
         scalings = tuple(
-            Scaling(1e-4, 0.0, nodata=_marks(e, i, (-9999.0,))) for i in range(len(bands))
+            _beside(e, i, band, Scaling(1e-4, 0.0, nodata=_marks(e, i, (-9999.0,))))
+            for i, band in enumerate(bands)
         )
         return Calibration(
             scalings, "reflectance", True, ("integers taken as reflectance times 10,000",)
@@ -82,12 +85,12 @@ def _marks(e: Evidence, i: int, marks: tuple[float, ...]) -> tuple[float, ...]:
     return marks if e.layers[i].layer.nodata is None else ()
 
 
-def _thermal_only(bands: tuple[Band, ...]) -> bool:
-    return all(band.kind == "thermal" for band in bands)
-
-
-def _keep_thermal(band: Band, scale: float) -> Scaling:
-    return Scaling() if band.kind == "thermal" else Scaling(scale)
+def _beside(e: Evidence, i: int, band: Band, optical: Scaling) -> Scaling:
+    """Of a band of a reflectance product; its thermal bands are in tenths of a kelvin (LEDAPS)."""
+    if band.kind != "thermal":
+        return optical
+    scaling = temperature(e.stats[i].median, integer=e.integer, step=0.1, zero=0.0)
+    return replace(scaling, nodata=optical.nodata)
 
 
 def _uncalibrated(e: Evidence, why: str) -> Calibration:

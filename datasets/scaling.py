@@ -40,3 +40,18 @@ class Calibration:
     unit: str
     calibrated: bool
     warnings: tuple[str, ...] = ()
+
+
+def temperature(middle: float, *, integer: bool, step: float, zero: float) -> Scaling:
+    """Scaling of a thermal band that is delivered beside reflectance.
+
+    Args:
+        middle: median of the stored numbers.
+        integer: whether they are integers; floats are kelvin, or degrees Celsius where their
+            median is below 150.
+        step: of integers, in K.
+        zero: kelvin at which integers are 0.
+    """
+    if integer:
+        return Scaling(step, zero)
+    return Scaling(1.0, 0.0 if middle >= 150 else 273.15)

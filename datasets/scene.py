@@ -75,6 +75,7 @@ class Scene:
         January.
         unit: Of optical, SAR or elevation numbers.
         calibrated: Whether published thresholds on `unit` may be applied.
+        dtype: Number type of the first band as stored, such as "uint8".
         warnings: What a person should know, one sentence each.
         recognition: What the sensor was recognised by, or the question to ask.
         quality: The layer that marks cloud and shadow; None where the files have none.
@@ -102,6 +103,7 @@ class Scene:
         self.time_precision: TimePrecision | None = assembly.time_precision
         self.unit: str = assembly.unit
         self.calibrated: bool = assembly.calibrated
+        self.dtype: str = assembly.sources[0].layer.dtype
         self.warnings: tuple[str, ...] = assembly.warnings
         self.recognition: Recognition = assembly.recognition
         self.quality: Quality | None = assembly.quality

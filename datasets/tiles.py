@@ -36,8 +36,16 @@ WHITE_REFLECTANCE: Final = 0.3
 DB_RANGE: Final = (-28.0, 2.0)
 # Brightness temperatures of land on Earth, in K.
 KELVIN_RANGE: Final = (250.0, 330.0)
+# Heights of solid ground in m: what lies outside is a mark of "no data" that nobody declared.
+HEIGHTS: Final = (-12_000.0, 9_000.0)
+# What no tower has seen; beyond it numbers only do harm.
+_BOUND: Final = 5.0
+# Optical numbers whose middle is above this are no reflectance.
+_NO_REFLECTANCE: Final = 2.0
 _PERCENTILES = (1.0, 99.0)
 _SAMPLE = 256
+# A scene that is shrunk is read finer by this factor and averaged, so that no pixel is left out.
+_FINER: Final = 4
 # Pictures for the eye, whose 0 to 255 is meant.
 _PICTURES = ("rgb_aerial", "rgb_satellite", "unknown_rgb", "naip_rgbn")
 
@@ -67,11 +75,14 @@ def normalise(data: NDArray[np.generic], bands: Sequence[Band]) -> Floats:
         bands: along the bands axis.
 
     Returns:
-        float32, same shape; NaN stays NaN.
+        float32, same shape, -5 to 5; what is masked, not finite or no height on Earth is NaN.
 
     Raises:
-        InputError: as many bands as planes are needed; integers other than uint8 have no unit.
+        InputError: as many bands as planes are needed; integers other than uint8 have no unit, and
+            optical numbers around 100 are no reflectance.
     """
+    if isinstance(data, np.ma.MaskedArray) and data.dtype != np.uint8:
+        data = np.ma.filled(data.astype(np.float32), np.nan)
     axis = data.ndim - 3
     if data.ndim not in (3, 4) or data.shape[axis] != len(bands):
         raise InputError(
@@ -88,14 +99,26 @@ def normalise(data: NDArray[np.generic], bands: Sequence[Band]) -> Floats:
     planes = [
         _plane(np.take(data, i, axis=axis).astype(np.float32), band) for i, band in enumerate(bands)
     ]
-    return np.stack(planes, axis=axis)
+    return np.clip(np.stack(planes, axis=axis), -_BOUND, _BOUND)
 
 
 def _plane(x: Floats, band: Band) -> Floats:
+    x = np.where(np.isfinite(x), x, np.float32(np.nan))
     if band.kind == "optical":
+        known = x[np.isfinite(x)]
+        if known.size and np.median(known) > _NO_REFLECTANCE:
+            raise InputError(
+                f"band {band.name} has numbers around {np.median(known):.4g}, which is no "
+                "reflectance; give uint8 pictures, or floats where 1 is a perfect white"
+            )
         return _soft(x / np.float32(WHITE_REFLECTANCE))
     if band.kind == "elevation":
-        return np.asarray((x - np.nanmean(x, axis=(-2, -1), keepdims=True)) / 100, np.float32)
+        low, high = HEIGHTS
+        x = np.where((x >= low) & (x <= high), x, np.float32(np.nan))
+        seen = np.isfinite(x)
+        count = np.maximum(seen.sum(axis=(-2, -1), keepdims=True), 1)
+        mean = np.where(seen, x, 0).sum(axis=(-2, -1), keepdims=True) / count
+        return np.asarray((x - mean) / 100, np.float32)
     low, high = DB_RANGE if band.kind == "sar" else KELVIN_RANGE
     return np.asarray(2 * (x - low) / (high - low) - 1, np.float32)
 
@@ -131,26 +154,31 @@ class TileReader:
     def read(self, window: Window | None = None) -> Tile:
         """Read a window, or the whole scene, with its longer side brought to the tile size.
 
-        Smaller windows are enlarged; the shape of the window is kept.
+        Smaller windows stay as they are: a tower enlarges them smoothly. The shape is kept.
         """
         scene = self._scene
         width = scene.width if window is None else int(window.width)
         height = scene.height if window is None else int(window.height)
-        factor = self._size / max(width, height)
+        factor = min(1.0, self._size / max(width, height))
+        finer = max(1, min(_FINER, int(1 / factor)))
         shape = (max(1, round(height * factor)), max(1, round(width * factor)))
-        pixels = scene.read(self._names, window=window, shape=shape)
-        data = self._scaled(pixels.data, pixels.bands)
-        return Tile(np.nan_to_num(data), pixels.bands, float(pixels.valid.mean()))
+        pixels = scene.read(self._names, window=window, shape=(finer * shape[0], finer * shape[1]))
+        data = _averaged(self._scaled(pixels.data, pixels.bands), finer)
+        seen = np.isfinite(data)
+        return Tile(
+            np.where(seen, data, np.float32(0)), pixels.bands, float(seen.all(axis=0).mean())
+        )
 
     def _scaled(self, data: Floats, bands: Sequence[Band]) -> Floats:
         scene = self._scene
         if scene.calibrated or scene.unit in ("dB", "m", "reflectance"):
             return normalise(data, bands)
         key = scene.sensor.key if scene.sensor is not None else ""
-        if key in _PICTURES and self._stretch[1].max() <= 255:
+        if key in _PICTURES and scene.dtype == "uint8":
             return np.asarray(data / np.float32(127.5) - 1, np.float32)
         low, high = (edge[:, None, None] for edge in self._stretch)
-        return np.asarray(2 * np.clip((data - low) / (high - low), -0.2, 1.5) - 1, np.float32)
+        stretched = (_logarithmic(data, bands) - low) / (high - low)
+        return np.asarray(2 * np.clip(stretched, -0.2, 1.5) - 1, np.float32)
 
     @cached_property
     def _stretch(self) -> tuple[Floats, Floats]:
@@ -158,11 +186,33 @@ class TileReader:
         scene = self._scene
         factor = min(1.0, _SAMPLE / max(scene.width, scene.height))
         shape = (max(1, int(scene.height * factor)), max(1, int(scene.width * factor)))
-        data = scene.read(self._names, shape=shape).data.reshape(len(self._names), -1)
+        pixels = scene.read(self._names, shape=shape)
+        data = _logarithmic(pixels.data, pixels.bands).reshape(len(self._names), -1)
         filled = np.where(np.isfinite(data).any(axis=1, keepdims=True), data, np.float32(0))
         low, high = np.nanpercentile(filled, _PERCENTILES, axis=1).astype(np.float32)
         # A constant band becomes -1 everywhere.
         return low, np.where(high > low, high, low + np.maximum(np.abs(low), 1))
+
+
+def _logarithmic(data: Floats, bands: Sequence[Band]) -> Floats:
+    """Radar amplitudes in decibels, as towers know them; other bands as they are."""
+    radar = np.array([band.kind == "sar" for band in bands])[:, None, None]
+    if not radar.any():
+        return data
+    decibels = 20 * np.log10(np.maximum(data, np.float32(1e-6)))
+    return np.asarray(np.where(radar, decibels, data), np.float32)
+
+
+def _averaged(data: Floats, finer: int) -> Floats:
+    """Mean of what was observed in blocks of `finer` pixels a side: (bands, H, W)."""
+    if finer == 1:
+        return data
+    bands, height, width = data.shape
+    blocks = data.reshape(bands, height // finer, finer, width // finer, finer)
+    seen = np.isfinite(blocks)
+    count = seen.sum(axis=(2, 4))
+    total = np.where(seen, blocks, 0).sum(axis=(2, 4))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
 def scene_tile(

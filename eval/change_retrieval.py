@@ -6,7 +6,8 @@ Simulated pairs: each pair's captions look for it among all pairs (recall at 5, 
 for any pair in which the same thing happened (precision at 5, chance: that kind's share). OSCD:
 tiles of the fourteen cities; what its labels mark is new building, so the words "new buildings
 and roads" should rank tiles with a tenth or more marked before those with nothing marked (precision
-at 5 and average precision, chance: the share of such tiles).
+at 5 and average precision, chance: the share of such tiles); the two cities that the embedded model
+was not trained on are reported apart.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from terralogue.datasets.scene import open_scene
 from terralogue.datasets.synthetic_change_text import change_captions
 from terralogue.datasets.synthetic_pairs import simulate_pair
 from terralogue.datasets.tiles import normalise
+from terralogue.vlm.align_scenes import CITIES
 from terralogue.vlm.change_embedding import change_query, change_score
 from terralogue.vlm.clip import GeoCLIP, load_geoclip
 
@@ -39,11 +41,11 @@ Floats = NDArray[np.float32]
 
 K: Final = 5
 OSCD_QUERY: Final = "new buildings and roads"
-# Things that happen; "none" and season-only pairs are distractors without captions of their own.
 _SEED: Final = 9_000_000
 _SIZE: Final = 96
 _TILE: Final = 64
 _MARKED: Final = 0.10
+# Distractors, without captions of their own.
 _QUIET: Final = ("none", "season")
 
 
@@ -104,8 +106,15 @@ def score_simulated(clip: GeoCLIP, pairs: Pairs) -> dict[str, float | int]:
     }
 
 
-def oscd_tiles(clip: GeoCLIP, data: Path) -> tuple[Floats, Floats, Floats]:
+def oscd_tiles(
+    clip: GeoCLIP, data: Path, cities: Sequence[str] = ()
+) -> tuple[Floats, Floats, Floats]:
     """Embeddings (n, d) of both dates of OSCD's tiles, and the share (n,) that is marked.
+
+    Args:
+        clip: the model.
+        data: folder of the data sets.
+        cities: which; all where none are named.
 
     Raises:
         InputError: the folder is missing.
@@ -115,7 +124,7 @@ def oscd_tiles(clip: GeoCLIP, data: Path) -> tuple[Floats, Floats, Floats]:
         raise InputError(f"{folder} does not exist; give the folder that holds the data sets")
     vectors: list[list[Floats]] = [[], []]
     shares: list[float] = []
-    for city in sorted(path.name for path in folder.iterdir()):
+    for city in cities or sorted(path.name for path in folder.iterdir()):
         with rasterio.open(data / "oscd/labels" / city / "cm.png") as file:
             label = file.read(1) > 0
         scenes = [
@@ -174,6 +183,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             clip, simulated_pairs(clip, args.pairs, sensor)
         )
     result["oscd"] = score_oscd(clip, *oscd_tiles(clip, Path(args.data)))
+    unseen = oscd_tiles(clip, Path(args.data), CITIES["test"])
+    result["oscd_unseen_cities"] = score_oscd(clip, *unseen)
     args.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(result, indent=1)
     (args.out / "change_retrieval.json").write_text(text, encoding="utf-8")

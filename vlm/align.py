@@ -1,11 +1,12 @@
 """Alignment of images of any sensor with texts: `terralogue train align`.
 
     terralogue train align --data DATA --out out/align --minutes 90
-    accelerate launch -m terralogue.vlm.align --data DATA --out out/align --steps 4000
+    torchrun --nproc_per_node 2 -m terralogue.vlm.train align --data DATA --out out/align
+    accelerate launch -m terralogue.vlm.train align --data DATA --out out/align
 
-It goes on from `state.pt` in the output folder where there is one. Every few minutes it writes the
-averaged weights (`align.safetensors`, `config.json`), the log (`log.csv`) and the curves
-(`curves.png`).
+Several processes average their gradients; each contrasts the images of its own batch. A run goes
+on from `state.pt` in the output folder where there is one. Every few minutes it writes the averaged
+weights (`align.safetensors`, `config.json`), the log (`log.csv`) and the curves (`curves.png`).
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, broadcast
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -58,6 +59,11 @@ class Batch:
     names: list[str]
     bands: tuple[Band, ...]
     companion: Tensor | None
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch with its images on a device."""
+        other = None if self.companion is None else self.companion.to(device)
+        return replace(self, images=self.images.to(device), companion=other)
 
 
 class AlignModel(nn.Module):
@@ -206,19 +212,30 @@ class Trainer:
         )
         model = AlignModel(config)
         if init is not None:
-            _begin_with(model, init)
+            _begin_with(model, init, config)
         optimiser = torch.optim.AdamW(_groups(model, config))
         self.rates = [group["lr"] for group in optimiser.param_groups]
         self.plain = model
         self.model, self.optimiser = self.accelerator.prepare(model, optimiser)
-        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.average))
+        blend = get_ema_multi_avg_fn(config.average)  # type: ignore[no-untyped-call]
+        self.average = AveragedModel(model, multi_avg_fn=blend)
         self.teacher = load_geoclip(config.teacher) if config.teacher else None
         self.step, self.seconds = 0, 0.0
-        self.rng = np.random.default_rng(config.seed + 1000 * self.accelerator.process_index)
+        self.rng = self._chance()
         self.rows: list[dict[str, float]] = []
         out.mkdir(parents=True, exist_ok=True)
         if (out / "state.pt").is_file():
             self._resume()
+
+    def _chance(self) -> np.random.Generator:
+        """Every process draws batches of its own, and others after a resumption."""
+        place = self.accelerator.process_index
+        return np.random.default_rng([self.config.seed, self.step, place])
+
+    @property
+    def averaged(self) -> AlignModel:
+        """The model with averaged weights, in evaluation mode."""
+        return cast(AlignModel, self.average.module.eval())
 
     @property
     def progress(self) -> float:
@@ -230,17 +247,21 @@ class Trainer:
     def run(self) -> dict[str, float]:
         """Train to the end of the schedule; returns the last validation scores."""
         weights = np.array([source.weight for source in self.sources])
-        bar = tqdm(total=1000, initial=int(1000 * self.progress), desc="align", unit="‰")
+        bar = tqdm(
+            total=1000, initial=int(1000 * self.progress), desc="align", unit="‰",
+            disable=not self.accelerator.is_main_process,
+        )  # fmt: skip
         sums: dict[str, list[float]] = {}
-        scores: dict[str, float] = {}
+        scores = self.rows[-1] if self.rows else {}
         saved = time.monotonic()
         while self.progress < 1:
             began = _clock()
             source = self.sources[self.rng.choice(len(weights), p=weights / weights.sum())]
-            for name, value in self._update(draw(source, self.config, self.rng)).items():
+            batch = draw(source, self.config, self.rng).to(self.accelerator.device)
+            for name, value in self._update(batch).items():
                 sums.setdefault(f"{name}_{source.name}", []).append(value)
             self.step += 1
-            self.seconds += _clock() - began
+            self.seconds += self._agreed(_clock() - began)
             bar.update(int(1000 * self.progress) - bar.n)
             last = self.progress >= 1
             if self.step % self.config.every == 0 or last:
@@ -252,6 +273,11 @@ class Trainer:
         bar.close()
         return scores
 
+    def _agreed(self, seconds: float) -> float:
+        """The first process's clock: all have to keep to one schedule."""
+        told = torch.tensor([seconds], device=self.accelerator.device)
+        return float(broadcast(told))
+
     def _update(self, batch: Batch) -> dict[str, float]:
         done = self.progress
         warm = min(1.0, (self.step + 1) / 100)
@@ -262,9 +288,7 @@ class Trainer:
             pictured = None
             if batch.companion is not None:
                 with torch.no_grad():
-                    pictured = self.average.module.eval().image(
-                        batch.companion, batch.source.companion_bands
-                    )
+                    pictured = self.averaged.image(batch.companion, batch.source.companion_bands)
             taught = None
             if self.teacher is not None and batch.captions:
                 taught = teacher_logits(self.teacher, batch.images, batch.bands, batch.captions)
@@ -283,7 +307,7 @@ class Trainer:
     def _validate(self, sums: dict[str, list[float]]) -> dict[str, float]:
         if not self.accelerator.is_main_process:
             return {}
-        averaged = self.average.module.eval()
+        averaged = self.averaged
         with self.accelerator.autocast():
             scores = validate(averaged.image, averaged.text, self.validation)
         row = {name: float(np.mean(values)) for name, values in sums.items()}
@@ -300,7 +324,7 @@ class Trainer:
             writer.writeheader()
             writer.writerows(self.rows)
         _plot(self.rows, self.out / "curves.png")
-        averaged = self.average.module
+        averaged = self.averaged
         write_checkpoint(
             self.out,
             averaged.image,
@@ -315,6 +339,7 @@ class Trainer:
 
     def _save(self) -> None:
         state = {
+            "shape": _shape(self.config),
             "model": _learned(self.plain),
             "average": _learned(self.average.module),
             "averaged": self.average.n_averaged,
@@ -328,12 +353,17 @@ class Trainer:
 
     def _resume(self) -> None:
         state = torch.load(self.out / "state.pt", map_location="cpu", weights_only=True)
+        if state["shape"] != _shape(self.config):
+            raise InputError(
+                f"the run in {self.out} was begun with {state['shape']}; go on with the same "
+                "options, or give another --out"
+            )
         self.plain.load_state_dict(state["model"], strict=False)
         self.average.module.load_state_dict(state["average"], strict=False)
         self.average.n_averaged = state["averaged"]
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.seconds, self.rows = state["step"], state["seconds"], state["rows"]
-        self.rng = np.random.default_rng([self.config.seed, self.step])
+        self.rng = self._chance()
 
 
 def _groups(model: AlignModel, config: AlignConfig) -> list[dict[str, Any]]:
@@ -351,8 +381,13 @@ def _groups(model: AlignModel, config: AlignConfig) -> list[dict[str, Any]]:
     ]
 
 
-def _begin_with(model: AlignModel, folder: Path) -> None:
+def _begin_with(model: AlignModel, folder: Path, config: AlignConfig) -> None:
     checkpoint = read_checkpoint(folder)
+    rank = min(next(v.shape for k, v in checkpoint.text.items() if "lora_A" in k))
+    if rank != config.rank:
+        raise InputError(
+            f"the checkpoint in {folder} has adapters of rank {rank}; give --rank {rank}"
+        )
     if checkpoint.tower.config != model.image.config:
         raise InputError(
             f"the checkpoint in {folder} is of {checkpoint.tower.config}, "
@@ -363,6 +398,12 @@ def _begin_with(model: AlignModel, folder: Path) -> None:
     with torch.no_grad():
         model.scale.copy_(torch.tensor(checkpoint.scales[0]).log())
         model.label_scale.copy_(torch.tensor(checkpoint.scales[1]).log())
+
+
+def _shape(config: AlignConfig) -> dict[str, object]:
+    """Settings that decide which tensors there are, and which are trained."""
+    kept = ("trunk", "scratch", "frozen", "depthwise", "rank")
+    return {name: getattr(config, name) for name in kept}
 
 
 def _inverse(scale: Tensor) -> float:

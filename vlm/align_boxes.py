@@ -103,7 +103,9 @@ def dubai(folder: Path, wanted: Part, *, side: int, weight: float, crops: int = 
                 box = (x, y, x + half, y + half)
                 piece = image.convert("RGB").crop(box).resize((side, side))
                 counts = np.bincount(np.asarray(mask.crop(box)).ravel(), minlength=6)[:6]
-                shares = counts / max(1, counts[1:].sum())
+                if counts[1:].sum() == 0:
+                    continue
+                shares = counts / counts[1:].sum()
                 pixels.append(np.asarray(piece).transpose(2, 0, 1))
                 captions.append(_varied(lambda s=shares: _cover(s, rng)))  # type: ignore[misc]
                 fractions.append(shares[1:].astype(np.float32))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from terralogue.datasets.errors import InputError
 from terralogue.vlm.align_config import AlignConfig
+
+if TYPE_CHECKING:
+    from terralogue.vlm.align_data import Source
 
 
 class _Parser(argparse.ArgumentParser):
@@ -44,6 +48,15 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def _shared(train: Source, more: Source) -> tuple[Source, Source]:
+    """Both sources with the training one's weight, divided by their numbers of images."""
+    total = len(train) + len(more)
+    return (
+        replace(train, weight=train.weight * len(train) / total),
+        replace(more, weight=train.weight * len(more) / total),
+    )
+
+
 def main(argv: Sequence[str]) -> int:
     """Train; 0 when the schedule is done.
 
@@ -54,6 +67,11 @@ def main(argv: Sequence[str]) -> int:
     names = [field.name for field in fields(AlignConfig)]
     chosen = {name: args[name] for name in names}
     config = AlignConfig(**{**chosen, "sizes": tuple(chosen["sizes"])})
+    for name in ("steps", "every", "batch", "rank"):
+        if getattr(config, name) < 1:
+            raise InputError(f"--{name} {getattr(config, name)} is too little; give 1 or more")
+    if config.minutes is not None and config.minutes <= 0:
+        raise InputError(f"--minutes {config.minutes} is too little; give more than 0")
     if args["data"] is None or not Path(args["data"]).is_dir():
         raise InputError(
             "the folder of the data sets is missing; give --data or set TERRALOGUE_DATA"
@@ -65,7 +83,10 @@ def main(argv: Sequence[str]) -> int:
     sources = load_sources(args["sources"], data, "train", cache=cache)
     measured = load_sources(args["sources"], data, "val", cache=cache)
     if args["with_validation"]:
-        sources += measured
+        # Together they are drawn as often as the training part was, image by image.
+        sources = [
+            share for pair in zip(sources, measured, strict=True) for share in _shared(*pair)
+        ]
         measured = load_sources(args["sources"], data, "test", cache=cache)
     Trainer(config, sources, measured, args["out"], init=args["init"]).run()
     return 0

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from terralogue.datasets.bands import Band
+from terralogue.datasets.parts import Part
 from terralogue.datasets.scene import Scene, open_scene
 from terralogue.datasets.sensors import SENSORS
 from terralogue.datasets.synthetic import CLASSES, Simulated, simulate_views
@@ -30,8 +31,11 @@ Floats = NDArray[np.float32]
 
 WINDOW: Final = 64
 """Pixels along a tile of Sentinel-2, as in EuroSAT."""
-# OSCD cities kept for validation; places, since neighbouring tiles overlap.
-VALIDATION_CITIES: Final = ("beirut", "nantes", "cupertino", "aguasclaras")
+# OSCD cities that training leaves out; whole cities, since neighbouring tiles look alike.
+CITIES: Final[dict[Part, tuple[str, ...]]] = {
+    "val": ("beirut", "nantes"),
+    "test": ("cupertino", "aguasclaras"),
+}
 # Sensors that simulated places are seen by, each beside its picture.
 SIMULATED: Final = (
     "sentinel2_l2a", "sentinel2_l1c", "sentinel1_grd", "landsat8", "landsat5", "naip_rgbn",
@@ -73,8 +77,8 @@ def scene_samples(scene: Scene, *, step: int, label: str, seed: int) -> list[_Sa
     return samples
 
 
-def oscd(data: Path, *, validation: bool, step: int = WINDOW) -> Source:
-    """Both dates of the OSCD cities, 13 bands of Sentinel-2 L1C (Daudt et al. 2018).
+def oscd(data: Path, part: Part, *, step: int = WINDOW) -> Source:
+    """Both dates of a part's OSCD cities, 13 bands of Sentinel-2 L1C (Daudt et al. 2018).
 
     Raises:
         SceneError: a scene cannot be read.
@@ -83,7 +87,8 @@ def oscd(data: Path, *, validation: bool, step: int = WINDOW) -> Source:
     keys: list[str] = []
     bands: tuple[Band, ...] = ()
     for city in sorted((data / "oscd/images").iterdir()):
-        if (city.name in VALIDATION_CITIES) != validation:
+        held = next((name for name, cities in CITIES.items() if city.name in cities), "train")
+        if held != part:
             continue
         for date in ("imgs_1", "imgs_2"):
             with open_scene(city / date, sensor="sentinel2_l1c") as scene:

@@ -56,11 +56,12 @@ def embed_pixels(
 ) -> Tensor:
     """Embed images (n, bands, H, W) of a source at one input size: float32 (n, d)."""
     parts = []
+    device = next(tower.parameters()).device
     for start in range(0, len(pixels), _BATCH):
-        images = to_float(pixels[start : start + _BATCH])
+        images = to_float(pixels[start : start + _BATCH]).to(device)
         images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
         parts.append(tower(images.to(memory_format=torch.channels_last), bands))
-    return torch.cat(parts).float()
+    return torch.cat(parts).float().cpu()
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -30,6 +31,8 @@ _SIDE = 128
 # First seeds of the simulated places of each part, far apart.
 _SEEDS: Final[dict[Part, int]] = {"train": 1_000_000, "val": 5_000_000, "test": 8_000_000}
 _SIMULATED_VALIDATION = 100
+CACHE: Final = 1
+"""Version of what is cached; raised whenever a source comes out differently."""
 
 
 def _sim(sensor: str, count: int) -> Maker:
@@ -53,7 +56,7 @@ SOURCES: Final[dict[str, Maker]] = {
     "nwpu_vhr10": lambda d, p: boxed("nwpu_vhr10", d / "nwpu_vhr10", p, side=_SIDE, weight=0.15),
     "rsod": lambda d, p: boxed("rsod", d / "rsod", p, side=_SIDE, weight=0.1),
     "dubai": lambda d, p: dubai(d / "dubai_landcover", p, side=_SIDE, weight=0.05),
-    "oscd": lambda d, p: oscd(d, validation=p != "train"),
+    "oscd": lambda d, p: oscd(d, p),
     "sim_sentinel2_l2a": _sim("sentinel2_l2a", 2400),
     "sim_sentinel2_l1c": _sim("sentinel2_l1c", 800),
     "sim_sentinel1_grd": _sim("sentinel1_grd", 1600),
@@ -101,7 +104,7 @@ def load_sources(
     """
     sources = []
     for name in tqdm(names_of(wanted), desc=f"{part} sources", unit="source"):
-        path = None if cache is None else cache / f"{name}_{part}"
+        path = None if cache is None else cache / f"{name}_{part}_{CACHE}"
         if path is not None and path.is_dir():
             sources.append(read_source(path))
             continue
@@ -131,16 +134,22 @@ def write_source(folder: Path, source: Source) -> None:
         "companion_bands": [asdict(band) for band in source.companion_bands],
     }
     (part / "source.json").write_text(json.dumps(facts), encoding="utf-8")
-    part.replace(folder)
+    try:
+        part.replace(folder)
+    except OSError:
+        # Another process was quicker.
+        shutil.rmtree(part)
+        if not folder.is_dir():
+            raise
 
 
 def read_source(folder: Path) -> Source:
     """Read what `write_source` wrote."""
     facts = json.loads((folder / "source.json").read_text(encoding="utf-8"))
 
-    def array(name: str) -> np.ndarray | None:  # type: ignore[type-arg]
+    def array(name: str) -> np.ndarray | None:
         path = folder / f"{name}.npy"
-        return np.load(path, allow_pickle=False) if path.is_file() else None
+        return np.load(path, mmap_mode="r", allow_pickle=False) if path.is_file() else None
 
     def bands(name: str) -> tuple[Band, ...]:
         return tuple(Band(**{**row, "aliases": tuple(row["aliases"])}) for row in facts[name])

@@ -44,17 +44,19 @@ def write_checkpoint(
     folder: Path, tower: ImageTower, text: Mapping[str, Tensor], *,
     scales: tuple[float, float], labels: Sequence[str],
 ) -> str:  # fmt: skip
-    """Write both towers in half precision; the files appear whole or not at all.
+    """Write both towers in half precision; each of the two files appears whole or not at all.
 
     Returns:
         SHA-256 of the weights file.
     """
     tensors = {f"{_IMAGE}{name}": value for name, value in tower.state_dict().items()}
     tensors |= dict(text)
-    half = {name: value.detach().half().contiguous().cpu() for name, value in tensors.items()}
+    half = {name: _half(value.detach().contiguous().cpu()) for name, value in tensors.items()}
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{WEIGHTS}.part"
     save_file(half, part)
+    # The library lets nobody else read it.
+    part.chmod(0o644)
     digest = hashlib.sha256(part.read_bytes()).hexdigest()
     settings = {
         "tower": tower.settings,
@@ -67,6 +69,10 @@ def write_checkpoint(
     part.replace(folder / WEIGHTS)
     config.replace(folder / CONFIG)
     return digest
+
+
+def _half(value: Tensor) -> Tensor:
+    return value.half() if value.is_floating_point() else value
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -91,7 +97,10 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             f"{folder / WEIGHTS} has SHA-256 {digest[:12]}…, {CONFIG} says {expected[:12]}…; "
             "the two files do not belong together"
         )
-    tensors = {name: value.float() for name, value in load_safetensors(blob).items()}
+    tensors = {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in load_safetensors(blob).items()
+    }
     tower = ImageTower(config)
     tower.load_state_dict(
         {n.removeprefix(_IMAGE): v for n, v in tensors.items() if n.startswith(_IMAGE)}

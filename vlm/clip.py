@@ -102,7 +102,13 @@ class GeoCLIP(ABC):
         return self._by_band_set(images, bands, self.tile_features)
 
     def label_embeddings(self, labels: Sequence[str]) -> Floats:
-        """Mean embedding of each label over PROMPTS: float32 (n, dimensions), L2-normalised."""
+        """Mean embedding of each label over PROMPTS: float32 (n, dimensions), L2-normalised.
+
+        Raises:
+            InputError: there are no labels.
+        """
+        if not labels:
+            raise InputError("there is no label to embed")
         names = [readable(label) for label in labels]
         rows = self.encode_text([prompt.format(name) for name in names for prompt in PROMPTS])
         mean = rows.reshape(len(names), len(PROMPTS), -1).mean(axis=1)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terralogue.datasets.bands import INTERCHANGEABLE, Band
+from terralogue.datasets.errors import MissingBandError
 
 Floats = NDArray[np.float32]
 
@@ -38,12 +39,15 @@ def index_fractions(data: Floats, bands: Sequence[Band]) -> Floats:
     """Shares of INDEX_CLASSES in an image of reflectance (bands, H, W); they sum to 1.
 
     Raises:
-        StopIteration: red, green, near infrared or shortwave infrared is missing.
+        MissingBandError: red, green, near infrared or shortwave infrared is missing.
     """
 
     def plane(common: str) -> Floats:
         wanted = (common, INTERCHANGEABLE.get(common))
-        return data[next(i for i, band in enumerate(bands) if band.common in wanted)]
+        found = [i for i, band in enumerate(bands) if band.common in wanted]
+        if not found:
+            raise MissingBandError(f"the image has no band {common}, which its captions need")
+        return np.asarray(data[found[0]], np.float32)
 
     red, green, near, short = plane("R"), plane("G"), plane("N"), plane("S1")
     ndvi = (near - red) / np.maximum(near + red, 1e-6)

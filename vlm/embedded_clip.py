@@ -76,9 +76,9 @@ def _fitted(images: torch.Tensor) -> torch.Tensor:
     """Bring the longer side to TILE pixels, the size that the tower was tuned at."""
     height, width = images.shape[-2:]
     factor = TILE / max(height, width)
-    if factor != 1:
-        # The trunk halves the image five times.
-        shape = (max(32, round(height * factor)), max(32, round(width * factor)))
+    # The trunk halves the image five times.
+    shape = (max(32, round(height * factor)), max(32, round(width * factor)))
+    if shape != (height, width):
         images = F.interpolate(images, shape, mode="bilinear", antialias=True)
     return images.contiguous(memory_format=torch.channels_last)
 

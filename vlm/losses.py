@@ -20,7 +20,7 @@ def soft_targets(
 
     Args:
         captions: (m, d) frozen, L2-normalised embeddings of the batch's captions.
-        owners: (m,) index of the image that each caption belongs to.
+        owners: (m,) index of the image that each caption belongs to; each image has one or more.
         fractions: (n, classes) land-cover shares of the images; None where unknown.
         share: weight of a near-duplicate beside the caption's own image.
 

@@ -96,10 +96,9 @@ class WavelengthStem(nn.Module):
         device = self.weight.device
         mix = torch.from_numpy(mixing(key)).to(device)
         described = torch.from_numpy(descriptors(key)).to(device)
-        resampled = torch.einsum("ockl,cb->obkl", self.weight, mix)
-        own = self.to_kernel(self.hyper(described)).float()
-        own = own.view(len(key), -1, 3, 3).transpose(0, 1) / len(key)
-        return resampled + own
+        resampled: Tensor = torch.einsum("ockl,cb->obkl", self.weight, mix)
+        own: Tensor = self.to_kernel(self.hyper(described)).float()
+        return resampled + own.view(len(key), -1, 3, 3).transpose(0, 1) / len(key)
 
     def forward(self, x: Tensor, bands: Sequence[Band]) -> Tensor:
         """Convolve (n, bands, H, W) to (n, out, H/2, W/2), padded as TensorFlow's "SAME" is."""

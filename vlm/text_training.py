@@ -54,7 +54,7 @@ class TextTower(nn.Module):
             layers_to_transform=list(ADAPTED_LAYERS),
             layers_pattern="layer",
         )
-        self.bert = get_peft_model(bert, config)  # type: ignore[arg-type]
+        self.bert = get_peft_model(bert, config)
         self.project = nn.Linear(DIMENSIONS, dimensions)
         nn.init.zeros_(self.project.bias)
         nn.init.eye_(self.project.weight)
@@ -107,9 +107,9 @@ class TextTower(nn.Module):
             for name, value in tensors.items()
             if name.startswith(LORA)
         }
-        missing = self.bert.load_state_dict(state, strict=False).unexpected_keys
-        if missing:
-            raise KeyError(f"no such adapter: {missing[0]}")
+        unknown = self.bert.load_state_dict(state, strict=False).unexpected_keys
+        if unknown:
+            raise KeyError(f"no such adapter: {unknown[0]}")
         self.project.load_state_dict(
             {
                 "weight": tensors[f"{PROJECTION}.weight"],

@@ -98,8 +98,8 @@ class ImageTower(nn.Module):
     def features(self, images: Tensor, bands: Sequence[Band], *, learn_stem: bool = True) -> Tensor:
         """Pooled features of the trunk, before any projection: (n, features_width)."""
         x = self.pyramid(images, bands, learn_stem=learn_stem)[-1]
-        x = self.trunk.bn2(self.trunk.conv_head(x))  # type: ignore[operator]
-        return x.float().mean((2, 3))
+        pooled: Tensor = self.trunk.bn2(self.trunk.conv_head(x)).float()  # type: ignore[operator]
+        return pooled.mean((2, 3))
 
     def head(self, features: Tensor) -> Tensor:
         """Project pooled features into the shared space: (n, dimensions), L2-normalised."""

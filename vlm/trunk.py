@@ -100,7 +100,7 @@ def build_trunk(name: str, *, pretrained: bool = False, fold: bool = True) -> nn
     model.reset_classifier(0)  # type: ignore[operator]
     if fold:
         _fold(model.eval())
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model.to(memory_format=torch.channels_last)
 
 
 def _fold(module: nn.Module) -> None:

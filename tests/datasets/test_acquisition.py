@@ -87,3 +87,8 @@ def test_the_time_axis_of_a_netcdf_file_is_counted_from_its_origin() -> None:
     assert find_time({}, tags, []).time == datetime(2020, 2, 1, tzinfo=UTC)
     coverage = {"NC_GLOBAL#time_coverage_start": "2023-07-03T10:20:21Z"}
     assert find_time({}, coverage, []).time == datetime(2023, 7, 3, 10, 20, 21, tzinfo=UTC)
+
+
+def test_a_number_of_a_year_to_come_is_no_date() -> None:
+    assert find_time({}, {}, ["SeaLake_2062"]).time is None
+    assert find_time({}, {}, ["SeaLake_2012"]).precision == "year"
