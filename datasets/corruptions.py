@@ -125,7 +125,8 @@ def corrupt(
 
     Returns:
         The same type, shape and unit. What carries no data is 0 in a Tile, which then is less
-        observed, NaN in floats and black in a picture.
+        observed, NaN in floats and black in a picture. Heights are cut at 500 m from their mean,
+        which towers see no further.
 
     Raises:
         InputError: an array does not go with its bands; or one band, which cannot drop out.
@@ -189,17 +190,21 @@ def _corrupt_array(
     if picture:
         data = np.rint(255 * np.clip(result.data, 0, 1)).astype(np.uint8)
         return data if result.lost is None else np.where(result.lost, np.uint8(0), data)
-    planes = [_physical(p, band, o) for p, band, o in zip(result.data, bands, image, strict=True)]
+    known = [plane[np.isfinite(u)] for plane, u in zip(image, unit, strict=True)]
+    planes = [_physical(p, b, k) for p, b, k in zip(result.data, bands, known, strict=True)]
     physical = np.stack(planes).astype(image.dtype)
     return physical if result.lost is None else np.where(result.lost, np.nan, physical)
 
 
-def _physical(unit: Floats, band: Band, original: NDArray[Any]) -> NDArray[Any]:
-    """The unit range back in the unit of a band; the opposite of `tiles.normalise`."""
+def _physical(unit: Floats, band: Band, known: NDArray[Any]) -> NDArray[Any]:
+    """The unit range back in the unit of a band, of whose numbers some are known (n,).
+
+    The opposite of `tiles.normalise`.
+    """
     if band.kind == "optical":
         return np.asarray(effects.linear(unit) * WHITE_REFLECTANCE)
     if band.kind == "elevation":
-        return np.asarray((unit * 2 - 1) * 100 + np.nanmean(original))
+        return np.asarray((unit * 2 - 1) * 100 + (known.mean() if known.size else 0))
     low, high = DB_RANGE if band.kind == "sar" else KELVIN_RANGE
     return np.asarray(low + unit * (high - low))
 

@@ -165,6 +165,12 @@ def test_what_was_not_observed_stays_so_and_moves_along() -> None:
     assert (corrupt(hidden, parse_corruption("haze:4")).data[:, :5] == 0).all()
 
 
+def test_an_image_without_any_data_stays_without() -> None:
+    nothing = np.full((2, 32, 32), np.nan, np.float32)
+    for name in CORRUPTIONS:
+        assert np.isnan(corrupt(nothing, Corruption(name, 2), bands=(VV, HEIGHT))).all()
+
+
 def test_bands_drop_out_whole_and_one_is_always_left() -> None:
     for severity in SEVERITIES:
         after = corrupt(tile(), Corruption("band_dropout", severity))
