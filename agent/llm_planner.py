@@ -51,6 +51,8 @@ _SCENE: Final = _text("scene id from the data block")
 _TARGET: Final = _text("what to look for", TARGETS)
 _UNIT: Final = _text("area unit", ("ha", "km2", "acre", "m2"))
 _SCENES: Final = {"type": "array", "items": _SCENE}
+_PERIOD: Final = _text("taken then: 2020, 2020-07, or FIRST/LAST")
+_SENSOR: Final = _text("of this sensor, such as sentinel2")
 # Tool → its arguments, those that must be given first, as (schemas, number required). A drawn
 # region and a click are filled in here, so that a model need not copy coordinates.
 _SCHEMAS: Final[dict[str, tuple[dict[str, Any], int]]] = {
@@ -64,8 +66,12 @@ _SCHEMAS: Final[dict[str, tuple[dict[str, Any], int]]] = {
         {"before": _SCENE, "after": _SCENE, "target": _TARGET, "unit": _UNIT}, 2,
     ),
     "time_series": ({"scenes": _SCENES, "quantity": _text("index name or target")}, 2),
-    "search_archive": ({"text": _text("what to find"), "scene": _SCENE}, 0),
-    "search_changes": ({"text": _text("the change to find")}, 1),
+    "search_archive": (
+        {"text": _text("what to find"), "scene": _SCENE, "period": _PERIOD, "sensor": _SENSOR}, 0,
+    ),
+    "search_changes": (
+        {"text": _text("the change to find"), "period": _PERIOD, "sensor": _SENSOR}, 1,
+    ),
     "search_catalog": ({"place": _text("place name"), "period": _text("time")}, 2),
     "export": ({"format": _text("file", ("cog", "geojson", "geopackage", "csv", "report"))}, 1),
     "answer_from_image": ({"interpretation": _text("the question in plain words")}, 1),

@@ -47,6 +47,7 @@ def load_model(options: argparse.Namespace) -> GeoCLIP:
 def data_sha256(samples: Samples[CaptionSample] | Samples[LabelSample]) -> str:
     """SHA-256 of the pictures used and of their annotations; see `files_sha256`."""
     files = {item.name: item.path for item in samples.items}
-    if samples.annotations is not None:
-        files[samples.annotations.name] = samples.annotations
+    for file in (samples.annotations, *samples.companions):
+        if file is not None:
+            files[file.name] = file
     return files_sha256(files)

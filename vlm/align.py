@@ -45,6 +45,8 @@ from terralogue.vlm.tower import ImageTower, TowerConfig, freeze
 
 # CLIP's bound on the inverse temperature.
 _LARGEST_SCALE = 100.0
+# Steps in which the learning rate rises, at most.
+_WARM = 100
 
 
 @dataclass(frozen=True)
@@ -280,7 +282,7 @@ class Trainer:
 
     def _update(self, batch: Batch) -> dict[str, float]:
         done = self.progress
-        warm = min(1.0, (self.step + 1) / 100)
+        warm = min(1.0, (self.step + 1) / min(_WARM, max(1, self.config.steps // 10)))
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * warm * max(0.01, 0.5 * (1 + math.cos(math.pi * done)))
         self.model.train()

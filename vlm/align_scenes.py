@@ -96,7 +96,7 @@ def oscd(data: Path, part: Part, *, step: int = WINDOW) -> Source:
                 found = scene_samples(scene, step=step, label="Sentinel-2", seed=len(keys))
             samples += found
             keys += [f"{city.name}/{date}/{i}" for i in range(len(found))]
-    return _source("oscd", bands, samples, keys, tuple(bands[i] for i in rgb_of(bands)), weight=1)
+    return _source("oscd", bands, samples, keys, tuple(bands[i] for i in rgb_of(bands)), weight=0.7)
 
 
 def _simulate(sensor: str, seed: int, size: int) -> tuple[_Sample, tuple[Band, ...]]:
@@ -125,7 +125,9 @@ def _normalised(scene: Simulated) -> Floats:
     return np.nan_to_num(normalise(data, scene.bands))
 
 
-def simulated(sensor: str, count: int, *, seed: int, size: int = 96, workers: int = 2) -> Source:
+def simulated(
+    sensor: str, count: int, *, seed: int, size: int = 96, workers: int = 2, weight: float = 1
+) -> Source:
     """Simulated places as one sensor sees them, with captions from the truth."""
     with ProcessPoolExecutor(workers) as pool:
         found = list(
@@ -138,7 +140,7 @@ def simulated(sensor: str, count: int, *, seed: int, size: int = 96, workers: in
     picture = tuple(bands[i] for i in rgb_of(bands)) if optical else SENSORS[_PICTURE].bands
     keys = [f"{sensor}/{seed + i}" for i in range(count)]
     return _source(
-        f"sim_{sensor}", bands, [sample for sample, _ in found], keys, picture, weight=0.5
+        f"sim_{sensor}", bands, [sample for sample, _ in found], keys, picture, weight=weight
     )
 
 

@@ -35,10 +35,10 @@ CACHE: Final = 1
 """Version of what is cached; raised whenever a source comes out differently."""
 
 
-def _sim(sensor: str, count: int) -> Maker:
+def _sim(sensor: str, count: int, weight: float) -> Maker:
     def make(data: Path, part: Part) -> Source:
         number = count if part == "train" else _SIMULATED_VALIDATION
-        return simulated(sensor, number, seed=_SEEDS[part])
+        return simulated(sensor, number, seed=_SEEDS[part], weight=weight)
 
     return make
 
@@ -57,14 +57,14 @@ SOURCES: Final[dict[str, Maker]] = {
     "rsod": lambda d, p: boxed("rsod", d / "rsod", p, side=_SIDE, weight=0.1),
     "dubai": lambda d, p: dubai(d / "dubai_landcover", p, side=_SIDE, weight=0.05),
     "oscd": lambda d, p: oscd(d, p),
-    "sim_sentinel2_l2a": _sim("sentinel2_l2a", 2400),
-    "sim_sentinel2_l1c": _sim("sentinel2_l1c", 800),
-    "sim_sentinel1_grd": _sim("sentinel1_grd", 1600),
-    "sim_landsat8": _sim("landsat8", 800),
-    "sim_landsat5": _sim("landsat5", 400),
-    "sim_naip_rgbn": _sim("naip_rgbn", 500),
-    "sim_planetscope_8b": _sim("planetscope_8b", 400),
-    "sim_worldview2": _sim("worldview2", 500),
+    "sim_sentinel2_l2a": _sim("sentinel2_l2a", 2400, 0.5),
+    "sim_sentinel2_l1c": _sim("sentinel2_l1c", 800, 0.3),
+    "sim_sentinel1_grd": _sim("sentinel1_grd", 1600, 3.0),
+    "sim_landsat8": _sim("landsat8", 800, 0.3),
+    "sim_landsat5": _sim("landsat5", 400, 0.2),
+    "sim_naip_rgbn": _sim("naip_rgbn", 500, 0.2),
+    "sim_planetscope_8b": _sim("planetscope_8b", 400, 0.2),
+    "sim_worldview2": _sim("worldview2", 500, 0.2),
 }  # fmt: skip
 GROUPS: Final = {
     "pictures": ("rsicd", "ucm", "eurosat", "rsscn7", "nwpu_vhr10", "rsod", "dubai"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from terralogue.datasets.errors import InputError
 from terralogue.eval.change_retrieval import (
     OSCD_QUERY,
     Pairs,
@@ -21,7 +22,7 @@ CLIP = tiny_geoclip()
 
 def test_a_pair_that_changed_as_described_is_found() -> None:
     captions = ["new buildings", "forest turned into farmland", "a lake dried up"]
-    directions = np.stack([change_query(caption, CLIP) for caption in captions])
+    directions = np.stack([change_query(caption, CLIP).direction for caption in captions])
     still = np.zeros((7, CLIP.dimensions), np.float32)
     after = np.concatenate([directions, np.zeros_like(still[3:])])
     pairs = Pairs(
@@ -37,7 +38,7 @@ def test_a_pair_that_changed_as_described_is_found() -> None:
 
 
 def test_marked_tiles_are_ranked_against_quiet_ones_only() -> None:
-    wanted = change_query(OSCD_QUERY, CLIP)
+    wanted = change_query(OSCD_QUERY, CLIP).direction
     after = np.stack([wanted, -wanted, 2 * wanted, 0 * wanted])
     scores = score_oscd(CLIP, 0 * after, after, np.array([0.5, 0, 0.05, 0], np.float32))
     assert scores["tiles"] == 3
@@ -53,5 +54,5 @@ def test_simulated_pairs_come_with_captions_where_something_happened() -> None:
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="does not exist"):
+    with pytest.raises(InputError, match="does not exist"):
         oscd_tiles(CLIP, tmp_path)
