@@ -40,7 +40,8 @@ def save_sheet(path: Path, hits: Sequence[Hit]) -> None:
         caption = "\n".join((f"{rank}   {hit.score:.3f}", *_caption(hit)))
         axes.set_title(caption, loc="left", fontsize=8, color=_INK, parse_math=False)
     FigureCanvasAgg(figure)
-    figure.savefig(path, format="png")
+    # Long captions reach above the figure otherwise.
+    figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.1)
 
 
 def _caption(hit: Hit) -> list[str]:
