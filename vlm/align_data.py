@@ -136,7 +136,8 @@ def labelled(name: str, folder: Path, wanted: Part, *, side: int, weight: float)
 
 def to_float(pixels: NDArray[np.generic]) -> Tensor:
     """Pixels of a source in about -1 to 1, float32."""
-    tensor = torch.from_numpy(np.ascontiguousarray(pixels))
+    # A copy: what is mapped from a file cannot be written, which torch wants.
+    tensor = torch.from_numpy(np.array(pixels))
     return tensor.float() / 127.5 - 1 if pixels.dtype == np.uint8 else tensor.float()
 
 

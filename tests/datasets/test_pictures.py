@@ -84,7 +84,7 @@ def test_the_window_around_a_pixel_stays_inside_the_scene(write_raster: WriteRas
     columns = []
     for tile in seen:
         assert isinstance(tile, Tile)
-        assert tile.data.shape == (3, 160, 160)
+        assert tile.data.shape == (3, 20, 20)
         columns.append(float((tile.data.mean() + 1) * 127.5 / 3))
     assert columns == pytest.approx([39.5, 69.5], abs=0.1)
 
