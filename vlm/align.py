@@ -45,6 +45,7 @@ from terralogue.vlm.tower import ImageTower, TowerConfig, freeze
 
 # CLIP's bound on the inverse temperature.
 _LARGEST_SCALE = 100.0
+_LARGEST_ZOOM = 2.5
 # Steps in which the learning rate rises, at most.
 _WARM = 100
 
@@ -98,7 +99,7 @@ def draw(source: Source, config: AlignConfig, rng: np.random.Generator) -> Batch
     large = config.batch if source.companion is None else config.batch // 2
     rows = np.sort(rng.choice(len(source), min(large, len(source)), replace=False))
     # Small chips hold no detail that a larger input would show.
-    size = min(int(rng.choice(config.sizes)), 2 * source.pixels.shape[-1])
+    size = min(int(rng.choice(config.sizes)), int(_LARGEST_ZOOM * source.pixels.shape[-1]))
     planes, bands = to_float(source.pixels[rows]), source.bands
     companion = None
     if source.companion is not None:
@@ -195,7 +196,8 @@ class Trainer:
         sources: what to train on.
         validation: what to choose by; never trained on.
         out: folder of the state, the log and the weights.
-        init: folder of a checkpoint to begin with; None begins with the pretrained parts.
+        init: folders of checkpoints whose mean to begin with; none begins with the pretrained
+            parts.
 
     Raises:
         InputError: the checkpoint cannot be read, or is of another trunk.
@@ -203,7 +205,7 @@ class Trainer:
 
     def __init__(
         self, config: AlignConfig, sources: Sequence[Source], validation: Sequence[Source],
-        out: Path, init: Path | None = None,
+        out: Path, init: Sequence[Path] = (),
     ) -> None:  # fmt: skip
         torch.manual_seed(config.seed)
         self.config, self.sources, self.validation, self.out = config, sources, validation, out
@@ -213,7 +215,7 @@ class Trainer:
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
         model = AlignModel(config)
-        if init is not None:
+        if init:
             _begin_with(model, init, config)
         optimiser = torch.optim.AdamW(_groups(model, config))
         self.rates = [group["lr"] for group in optimiser.param_groups]
@@ -383,23 +385,27 @@ def _groups(model: AlignModel, config: AlignConfig) -> list[dict[str, Any]]:
     ]
 
 
-def _begin_with(model: AlignModel, folder: Path, config: AlignConfig) -> None:
-    checkpoint = read_checkpoint(folder)
-    rank = min(next(v.shape for k, v in checkpoint.text.items() if "lora_A" in k))
-    if rank != config.rank:
-        raise InputError(
-            f"the checkpoint in {folder} has adapters of rank {rank}; give --rank {rank}"
-        )
-    if checkpoint.tower.config != model.image.config:
-        raise InputError(
-            f"the checkpoint in {folder} is of {checkpoint.tower.config}, "
-            f"the run of {model.image.config}; give the same --trunk"
-        )
-    model.image.load_state_dict(checkpoint.tower.state_dict())
-    model.text.load_exported(checkpoint.text)
+def _begin_with(model: AlignModel, folders: Sequence[Path], config: AlignConfig) -> None:
+    """Load the mean of checkpoints of one shape (model soups, Wortsman et al. 2022)."""
+    found = [read_checkpoint(folder) for folder in folders]
+    for folder, each in zip(folders, found, strict=True):
+        rank = min(next(v.shape for k, v in each.text.items() if "lora_A" in k))
+        if rank != config.rank:
+            raise InputError(f"the adapters in {folder} are of rank {rank}; give --rank {rank}")
+        if each.tower.config != model.image.config:
+            raise InputError(
+                f"the checkpoint in {folder} is of {each.tower.config}, "
+                f"the run of {model.image.config}; give the same --trunk"
+            )
+    model.image.load_state_dict(_mean([each.tower.state_dict() for each in found]))
+    model.text.load_exported(_mean([each.text for each in found]))
     with torch.no_grad():
-        model.scale.copy_(torch.tensor(checkpoint.scales[0]).log())
-        model.label_scale.copy_(torch.tensor(checkpoint.scales[1]).log())
+        for place, scale in enumerate((model.scale, model.label_scale)):
+            scale.fill_(float(np.mean([math.log(each.scales[place]) for each in found])))
+
+
+def _mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([s[name] for s in states]).mean(0) for name in states[0]}
 
 
 def _shape(config: AlignConfig) -> dict[str, object]:

@@ -32,7 +32,10 @@ def parser() -> argparse.ArgumentParser:
     add("--sources", nargs="+", default=["pictures"], metavar="NAME", help="what to train on: "
         "pictures, scenes, or single sources")  # fmt: skip
     add("--cache", type=Path, metavar="DIR", help="keep decoded arrays here between runs")
-    add("--init", type=Path, metavar="DIR", help="begin with the weights of this checkpoint")
+    add("--init", type=Path, nargs="+", default=[], metavar="DIR", help="begin with the weights of "
+        "this checkpoint, or the mean of several of one shape")  # fmt: skip
+    add("--weights", nargs="+", default=[], metavar="NAME=W", help="how often sources are drawn, "
+        "where it should not be as in the table")  # fmt: skip
     add("--with-validation", action="store_true", help="train on the validation parts too, once "
         "everything has been chosen; scores are then of the test parts")  # fmt: skip
     for field in fields(AlignConfig):
@@ -46,6 +49,28 @@ def parser() -> argparse.ArgumentParser:
             kind = float if default is None else type(default)
             add(option, type=kind, default=default)
     return made
+
+
+def _weighted(sources: Sequence[Source], told: Sequence[str]) -> list[Source]:
+    """The sources with the weights told as NAME=W.
+
+    Raises:
+        InputError: no such source among them, or no positive number.
+    """
+    weights = {source.name: source.weight for source in sources}
+    for text in told:
+        name, _, number = text.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = 0.0
+        if name not in weights or not 0 < value < float("inf"):
+            raise InputError(
+                f"--weights {text} cannot be used; give NAME=W with one of {', '.join(weights)} "
+                "and a number above 0"
+            )
+        weights[name] = value
+    return [replace(source, weight=weights[source.name]) for source in sources]
 
 
 def _shared(train: Source, more: Source) -> tuple[Source, Source]:
@@ -80,7 +105,7 @@ def main(argv: Sequence[str]) -> int:
     from terralogue.vlm.align_sources import load_sources
 
     data, cache = Path(args["data"]), args["cache"]
-    sources = load_sources(args["sources"], data, "train", cache=cache)
+    sources = _weighted(load_sources(args["sources"], data, "train", cache=cache), args["weights"])
     measured = load_sources(args["sources"], data, "val", cache=cache)
     if args["with_validation"]:
         # Together they are drawn as often as the training part was, image by image.

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from terralogue.agent.cli import main
 from terralogue.datasets.band_tables import RGB
@@ -92,7 +93,7 @@ def test_a_second_phase_begins_with_the_weights_of_the_first(
     trained: Path, data: Path, tmp_path: Path
 ) -> None:
     sources = load_sources(["rsicd"], data, "train")
-    trainer = Trainer(CONFIG, sources, [], tmp_path / "next", init=trained)
+    trainer = Trainer(CONFIG, sources, [], tmp_path / "next", init=[trained])
     assert trainer.step == 0
     image = np.full((3, 64, 64), 90, np.uint8)
     first = load_geoclip(f"embedded:{trained}").features(image, RGB)
@@ -103,6 +104,28 @@ def test_a_second_phase_begins_with_the_weights_of_the_first(
         )
         ours = trainer.plain.image.eval().features(enlarged, RGB).numpy()
     np.testing.assert_allclose(ours, first, rtol=1e-3, atol=1e-3)
+
+
+def test_the_mean_of_several_checkpoints_may_be_the_beginning(
+    trained: Path, data: Path, tmp_path: Path
+) -> None:
+    sources = load_sources(["rsicd"], data, "train")
+    other = Trainer(replace(CONFIG, steps=2, seed=5), sources, [], tmp_path / "other")
+    other.run()
+    both = Trainer(CONFIG, sources, [], tmp_path / "both", init=[trained, tmp_path / "other"])
+    states = [load_file(folder / "align.safetensors") for folder in (trained, tmp_path / "other")]
+    name = "trunk.conv_head.weight"
+    mean = (states[0][f"image.{name}"].float() + states[1][f"image.{name}"].float()) / 2
+    torch.testing.assert_close(both.plain.image.state_dict()[name], mean)
+
+
+def test_weights_of_sources_can_be_told_and_wrong_ones_are_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "align", "--data", str(data), "--out", str(tmp_path), "--sources", "rsicd"]
+    for told in ("rsicd=often", "laion=2", "rsicd=-1"):
+        assert main([*command, "--weights", told]) == 2
+        assert f"--weights {told}" in capsys.readouterr().err
 
 
 def test_a_teacher_by_name_takes_part_in_the_loss(
@@ -151,6 +174,7 @@ def test_mean_recall_counts_ranks_both_ways() -> None:
         (["train"], "no stage"),
         (["train", "align", "--out", "x", "--data", "/nowhere"], "TERRALOGUE_DATA"),
         (["train", "align", "--out", "x", "--batch", "many"], "invalid int"),
+        (["train", "align", "--out", "x", "--data", ".", "--steps", "0"], "--steps 0"),
     ],
 )
 def test_a_wrong_option_is_one_sentence_and_exit_code_2(
