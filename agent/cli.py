@@ -173,7 +173,7 @@ def _add_index(index: argparse.ArgumentParser) -> None:
 def _add_search(search: argparse.ArgumentParser) -> None:
     search.description = "Search an archive by words, by a scene, or by a class that was taught."
     add = search.add_argument
-    add("text", nargs="?", metavar="TEXT", help="what to find")
+    add("text", nargs="*", metavar="TEXT", help="what to find")
     add("--like", metavar="SCENE", help="find what looks like this scene")
     add("--region", metavar="FILE|W,S,E,N", help="part of that scene to go by")
     add("--taught", metavar="NAME", help="find more of a class from terralogue teach")

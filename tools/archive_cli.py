@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from terralogue.datasets.errors import InputError, RegionError
 from terralogue.tools.archive import Archive
 from terralogue.tools.archive_index import Report
-from terralogue.tools.archive_place import archive_location
+from terralogue.tools.archive_place import archive_exists, archive_location, as_location
 from terralogue.tools.region import Region
 from terralogue.tools.run import Run
 from terralogue.tools.schemas import ArchiveHit, ArchiveSearch
@@ -37,6 +37,10 @@ def index(args: argparse.Namespace) -> int:
         InputError: nothing could be indexed, or an option cannot be used.
     """
     location = args.archive or archive_location(default_workspace())
+    missing = [path for path in args.paths if not Path(path).exists()]
+    if missing and not archive_exists(as_location(location)):
+        # Nothing is made for nothing; an archive that is there may know of files that are gone.
+        raise InputError(f"{missing[0]} does not exist; give files or folders with images.")
     archive = Archive.open(location, model=args.model, create=True)
     with _Bar() as bar:
         report = archive.add(
@@ -80,7 +84,8 @@ def _tell(archive: Archive, report: Report, *, quiet: bool) -> None:
     print(
         f"Indexed {_count(report.scenes, 'scene')} ({report.replaced} of them changed), "
         f"{_count(report.tiles, 'tile')} and {_count(report.pairs, 'pair')}; "
-        f"{report.unchanged} unchanged."
+        f"{report.unchanged} unchanged"
+        + (f", {len(report.unreadable)} not indexed." if report.unreadable else ".")
     )
     print(
         f"{archive.location} holds {_count(len(archive.images), 'image')} and "
@@ -123,25 +128,28 @@ def search(args: argparse.Namespace) -> int:
     Raises:
         EOError: an option cannot be used, or there is nothing to search.
     """
+    text = " ".join(args.text).strip()
     location = args.archive or archive_location(default_workspace())
-    archive = Archive.open(location)
     where = where_of(_numbers(args.bbox, "--bbox"), args.period, args.sensor)
-    if args.changes and (args.like or args.taught or not args.text):
+    if args.changes and (args.like or args.taught or not text):
         raise InputError("--changes takes words: terralogue search --changes TEXT.")
     if args.region and not args.like:
         raise InputError("--region is a part of the scene given with --like; add that.")
+    if sum(map(bool, (text, args.like, args.taught))) != 1:
+        raise InputError("Give one thing to search by: TEXT, --like SCENE or --taught NAME.")
+    archive = Archive.open(location)
     with Run(Store(default_workspace())) as run:
         if args.changes:
-            found = search_pairs(archive, args.text, run=run, k=args.k, where=where)
+            found = search_pairs(archive, text, run=run, k=args.k, where=where)
         elif args.like:
             with closing(_opened(args.like)) as scene:
                 found = search_images(
-                    archive, args.text, scene, run=run, region=_region(args.region), k=args.k,
+                    archive, None, scene, run=run, region=_region(args.region), k=args.k,
                     where=where,
                 )  # fmt: skip
         else:
             taught = _taught(args.taught, run) if args.taught else None
-            found = search_images(archive, args.text, None, taught, run=run, k=args.k, where=where)
+            found = search_images(archive, text, None, taught, run=run, k=args.k, where=where)
     if args.out:
         found = _delivered(found, Path(args.out))
     print(found.model_dump_json(indent=2) if args.json else _plain(found))
@@ -200,7 +208,7 @@ def _delivered(found: ArchiveSearch, folder: Path) -> ArchiveSearch:
 
 def _plain(found: ArchiveSearch) -> str:
     """A result as text for a terminal."""
-    lines = [f"{found.title} ({found.searched:,} searched):"]
+    lines = [f"{found.title} ({found.searched:,} in the archive):"]
     lines += [_line(hit) for hit in found.hits[:_MOST_LINES]]
     if len(found.hits) > _MOST_LINES:
         lines.append(f"  … and {len(found.hits) - _MOST_LINES} more, with --json or --out")

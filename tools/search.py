@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terralogue.datasets.errors import InputError, RefusalError
@@ -223,13 +224,24 @@ def _warnings(found: Found, *, pairs: bool) -> list[str]:
         )
     if any(hit.row.before is not None and hit.row.before.by_name for hit in found.hits):
         said.append("Some pairs have no dates; which image is earlier is told by their names.")
+    if gone := _gone(found.hits):
+        said.append(
+            f"{gone} of the {len(found.hits)} files found are gone; terralogue index add --prune "
+            "takes such files out."
+        )
     return said
+
+
+def _gone(hits: tuple[Hit, ...]) -> int:
+    """How many hits are of files on this machine that are no more."""
+    local = [hit.row.paths[0] for hit in hits if "://" not in hit.row.paths[0]]
+    return sum(not Path(path).exists() for path in local)
 
 
 def _artefacts(query: str, hits: tuple[Hit, ...], run: Run) -> list[Artefact]:
     if not hits:
         return []
-    sheet = run.artefact("preview", f"Most like {query}", "hits.png", PNG)
+    sheet = run.artefact("preview", f"Thumbnails: most like {query}", "hits.png", PNG)
     save_sheet(sheet.path, hits)
     made = [sheet.commit()]
     if any(hit.row.footprint is not None for hit in hits):

@@ -134,13 +134,13 @@ class GeoCLIP(ABC):
         Raises:
             InputError: fewer than two labels; see also `encode_image`.
         """
+        if isinstance(labels, str) or len(labels) < 2:
+            raise InputError("classification needs a list of at least two labels to choose from")
         if taught is not None:
             from terralogue.vlm.teach import classify_with_taught, taught_among
 
             heads = taught_among(labels, taught)
             return classify_with_taught(self, images, labels, heads, bands)
-        if len(labels) < 2:
-            raise InputError("classification needs at least two labels to choose from")
         logits = (
             self.label_scale * self.encode_image(images, bands) @ (self.label_embeddings(labels).T)
         )

@@ -43,7 +43,7 @@ def test_index_and_search_by_words_and_by_a_scene(
     (folder / "broken.tif").write_bytes(b"no image")
     assert run("index", "add", folder, "--model", tiny_checkpoint) == 0
     said = capsys.readouterr()
-    assert "Indexed 6 scenes (0 of them changed), 0 tiles and 0 pairs; 0 unchanged." in said.out
+    assert "Indexed 6 scenes (0 of them changed), 0 tiles and 0 pairs; 0 unchanged, 1 not indexed." in said.out
     assert f"{home / 'archive'} holds 6 images" in said.out
     assert "broken.tif" in said.err
     assert run("search", "a dark place", "-k", "3", "--out", tmp_path / "out") == 0
@@ -80,7 +80,9 @@ def test_json_of_an_index_says_what_was_done(
         (("index", "add", "none"), "does not exist"),
         (("index", "add", "empty"), "could be indexed"),
         (("search", "x", "--archive", "nowhere"), "no archive at"),
-        (("search",), "either a text or a scene"),
+        (("search",), "one thing to search by"),
+        (("search", "lake", "--like", "none.tif"), "one thing to search by"),
+        (("search", "--like", "none.tif", "--taught", "pools"), "one thing to search by"),
         (("search", "x", "--bbox", "here"), "--bbox"),
         (("search", "--changes"), "--changes takes words"),
         (("search", "x", "--region", "1,2,3,4"), "--like"),
@@ -103,6 +105,28 @@ def test_what_cannot_be_done_is_one_sentence(
     told = capsys.readouterr().err.strip().splitlines()
     assert said in told[-1]
     assert told[-1].startswith("error: ")
+
+
+def test_a_mistyped_path_leaves_no_archive_behind(
+    home: Path, tmp_path: Path, tiny_checkpoint: str
+) -> None:
+    place = tmp_path / "archive"
+    arguments = ("--archive", place, "--model", tiny_checkpoint)
+    assert run("index", "add", tmp_path / "nowhere", *arguments) == 2
+    assert not place.exists()
+
+
+def test_words_need_no_quotes_and_files_that_are_gone_are_told(
+    home: Path, tmp_path: Path, tiny_checkpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = pictures(tmp_path / "scenes", 2)
+    run("index", "add", folder, "--model", tiny_checkpoint)
+    next(folder.iterdir()).unlink()
+    capsys.readouterr()
+    assert run("search", "a", "grey", "square") == 0
+    told = capsys.readouterr().out
+    assert "most like 'a grey square'" in told
+    assert "1 of the 2 files found are gone" in told
 
 
 def test_a_taught_class_is_searched_for(

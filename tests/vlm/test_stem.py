@@ -7,6 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 
 from terralogue.datasets.band_tables import RGB
 from terralogue.datasets.bands import Band
+from terralogue.datasets.errors import InputError
 from terralogue.datasets.sensors import SENSORS
 from terralogue.vlm.clip import tiny_geoclip
 from terralogue.vlm.stem import WavelengthStem, mixing
@@ -70,6 +71,11 @@ def test_near_infrared_stands_in_for_red_before_shortwave_infrared_does() -> Non
     assert near is not None
     assert short is not None
     assert mixing((short, near))[0, 1] > 0.99
+
+
+def test_one_word_is_no_list_of_labels() -> None:
+    with pytest.raises(InputError, match="at least two labels"):
+        CLIP.classify(images(RGB)[0], "forest", RGB)
 
 
 def test_a_wavelength_in_nanometres_does_not_become_a_band() -> None:
