@@ -33,6 +33,7 @@ from terralogue.datasets.scene import open_scene
 from terralogue.datasets.synthetic_change_text import change_captions
 from terralogue.datasets.synthetic_pairs import simulate_pair
 from terralogue.datasets.tiles import normalise
+from terralogue.tools.export import quiet
 from terralogue.vlm.align_scenes import CITIES
 from terralogue.vlm.change_embedding import change_query, change_score
 from terralogue.vlm.clip import GeoCLIP, load_geoclip
@@ -125,7 +126,7 @@ def oscd_tiles(
     vectors: list[list[Floats]] = [[], []]
     shares: list[float] = []
     for city in cities or sorted(path.name for path in folder.iterdir()):
-        with rasterio.open(data / "oscd/labels" / city / "cm.png") as file:
+        with quiet(), rasterio.open(data / "oscd/labels" / city / "cm.png") as file:
             label = file.read(1) > 0
         scenes = [
             open_scene(folder / city / date, sensor="sentinel2_l1c")

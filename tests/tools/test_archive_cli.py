@@ -43,7 +43,10 @@ def test_index_and_search_by_words_and_by_a_scene(
     (folder / "broken.tif").write_bytes(b"no image")
     assert run("index", "add", folder, "--model", tiny_checkpoint) == 0
     said = capsys.readouterr()
-    assert "Indexed 6 scenes (0 of them changed), 0 tiles and 0 pairs; 0 unchanged, 1 not indexed." in said.out
+    assert (
+        "Indexed 6 scenes (0 of them changed), 0 tiles and 0 pairs; 0 unchanged, 1 not indexed."
+        in said.out
+    )
     assert f"{home / 'archive'} holds 6 images" in said.out
     assert "broken.tif" in said.err
     assert run("search", "a dark place", "-k", "3", "--out", tmp_path / "out") == 0
