@@ -13,12 +13,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from terralogue.datasets.captions import SUFFIXES
 from terralogue.datasets.errors import InputError
 
 Row = dict[str, Any]
 
 _HEAD: Final = 65_536
+# Where a copy is not complete, its first pictures may be the ones that are missing.
+SUFFIXES: Final = (".webp", ".jpg", ".png", ".jpeg", ".tif", ".tiff", ".bmp")
 # Where a copy is not complete, its first pictures may be the ones that are missing.
 _TRIED: Final = 50
 _LEVELS: Final = 3

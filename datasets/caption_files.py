@@ -23,8 +23,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from terralogue.datasets.annotation_files import PictureFolder, head, inside, read_json, read_rows
-from terralogue.datasets.captions import SUFFIXES
+from terralogue.datasets.annotation_files import (
+    SUFFIXES,
+    PictureFolder,
+    head,
+    inside,
+    read_json,
+    read_rows,
+)
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.samples import CaptionSample, unique_names
 

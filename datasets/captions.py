@@ -9,17 +9,14 @@ copy, under the same name with another suffix.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any
 
+from terralogue.datasets.annotation_files import PictureFolder
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.samples import CaptionSample, unique_names
 
-SUFFIXES: Final = (".webp", ".jpg", ".png", ".jpeg", ".tif", ".tiff", ".bmp")
 _HEAD = 65_536
-# Where a copy is not complete, its first pictures may be the ones that are missing.
-_TRIED = 50
 
 
 def is_captions(path: Path) -> bool:
@@ -58,9 +55,9 @@ def read_karpathy(path: Path) -> tuple[str, tuple[CaptionSample, ...]]:
         )
     rows = [_row(entry, f"{path}, image {number}") for number, entry in enumerate(entries, 1)]
     unique_names([row.name for row in rows], path)
-    folder = _picture_folder(path.parent, rows)
+    pictures = PictureFolder(path.parent, [row.name for row in rows])
     samples = tuple(
-        CaptionSample(row.name, _located(folder, row.name), row.captions, row.label, row.split)
+        CaptionSample(row.name, pictures(row.name), row.captions, row.label, row.split)
         for row in rows
     )
     return str(content.get("dataset") or ""), samples
@@ -95,29 +92,3 @@ def _text(sentence: Any) -> str:
     tokens = sentence.get("tokens")
     raw = sentence.get("raw") or (" ".join(map(str, tokens)) if isinstance(tokens, list) else "")
     return " ".join(str(raw).split())
-
-
-def _picture_folder(root: Path, rows: list[CaptionSample]) -> Path:
-    """The folder that the names are relative to; the JSON's own where no picture is found."""
-    for folder in _folders(root):
-        if any(_located(folder, row.name).is_file() for row in rows[:_TRIED]):
-            return folder
-    return root
-
-
-def _folders(root: Path) -> Iterator[Path]:
-    """A folder and those below it, three levels, wide before deep."""
-    level = [root]
-    for _ in range(3):
-        yield from level
-        level = sorted(p for folder in level for p in folder.iterdir() if p.is_dir())
-    yield from level
-
-
-def _located(folder: Path, name: str) -> Path:
-    """Path of a picture: as named, else the same name with another suffix, else as named."""
-    stated = folder / name
-    if stated.is_file():
-        return stated
-    other = (stated.with_suffix(suffix) for suffix in SUFFIXES)
-    return next((path for path in other if path.is_file()), stated)
