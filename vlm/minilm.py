@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,8 +46,23 @@ class MiniLM:
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Embed texts; see the module function `encode`."""
+        out = np.zeros((len(texts), DIMENSIONS), np.float32)
+        for rows, states, mask in self._batches(texts):
+            mean = (states * mask[..., None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
+            out[rows] = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+        return out
+
+    def states(self, texts: Sequence[str]) -> list[Floats]:
+        """Last hidden states of each text's tokens, [CLS] and [SEP] included: (tokens, 384)."""
+        found: dict[int, Floats] = {}
+        for rows, states, mask in self._batches(texts):
+            for row, state, seen in zip(rows, states, mask, strict=True):
+                found[row] = state[: int(seen.sum())]
+        return [found[i] for i in range(len(texts))]
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], Floats, Floats]]:
+        """Rows, hidden states (n, tokens, 384) and mask (n, tokens) of texts of like length."""
         encodings = self.tokenizer.encode_batch(list(texts))
-        out = np.zeros((len(encodings), DIMENSIONS), np.float32)
         # Neighbours of like length share a batch, so that little work is spent on padding.
         order = sorted(range(len(encodings)), key=lambda i: len(encodings[i].ids))
         for start in range(0, len(order), BATCH):
@@ -58,10 +73,9 @@ class MiniLM:
             for row, i in enumerate(rows):
                 ids[row, : len(encodings[i].ids)] = encodings[i].ids
                 mask[row, : len(encodings[i].ids)] = 1
-            out[rows] = self._pooled(ids, mask)
-        return out
+            yield rows, self._states(ids, mask), mask
 
-    def _pooled(self, ids: NDArray[np.int64], mask: Floats) -> Floats:
+    def _states(self, ids: NDArray[np.int64], mask: Floats) -> Floats:
         w = self.weights
         x = w["embeddings.word_embeddings.weight"][ids]
         x = x + w["embeddings.position_embeddings.weight"][: ids.shape[1]]
@@ -69,8 +83,7 @@ class MiniLM:
         bias = ((1 - mask) * np.float32(-1e9))[:, None, None, :]
         for layer in range(LAYERS):
             x = self._layer(x, bias, f"encoder.layer.{layer}")
-        mean = (x * mask[..., None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
-        return np.asarray(mean / np.linalg.norm(mean, axis=1, keepdims=True), np.float32)
+        return x
 
     def _layer(self, x: Floats, bias: Floats, name: str) -> Floats:
         n, length, _ = x.shape
