@@ -31,7 +31,8 @@ def parser() -> argparse.ArgumentParser:
         "that was cut short goes on from here")  # fmt: skip
     add("--sources", nargs="+", default=["pictures"], metavar="NAME", help="what to train on: "
         "pictures, scenes, or single sources")  # fmt: skip
-    add("--cache", type=Path, metavar="DIR", help="keep decoded arrays here between runs")
+    add("--cache", type=Path, metavar="DIR", help="keep decoded arrays and "
+        "the vectors of fixed texts here between runs")  # fmt: skip
     add("--init", type=Path, nargs="+", default=[], metavar="DIR", help="begin with the weights of "
         "this checkpoint, or the mean of several of one shape")  # fmt: skip
     add("--weights", nargs="+", default=[], metavar="NAME=W", help="how often sources are drawn, "
@@ -97,6 +98,8 @@ def main(argv: Sequence[str]) -> int:
             raise InputError(f"--{name} {getattr(config, name)} is too little; give 1 or more")
     if config.minutes is not None and config.minutes <= 0:
         raise InputError(f"--minutes {config.minutes} is too little; give more than 0")
+    if (config.fixed_text or config.only_stem) and not args["init"]:
+        raise InputError("--fixed-text and --only-stem go on from a checkpoint; give --init")
     if args["data"] is None or not Path(args["data"]).is_dir():
         raise InputError(
             "the folder of the data sets is missing; give --data or set TERRALOGUE_DATA"
@@ -113,5 +116,5 @@ def main(argv: Sequence[str]) -> int:
             share for pair in zip(sources, measured, strict=True) for share in _shared(*pair)
         ]
         measured = load_sources(args["sources"], data, "test", cache=cache)
-    Trainer(config, sources, measured, args["out"], init=args["init"]).run()
+    Trainer(config, sources, measured, args["out"], init=args["init"], cache=cache).run()
     return 0

@@ -1,4 +1,4 @@
-"""Sources of image-text pairs for alignment: decoded once, augmented on the fly.
+"""Sources of image-text pairs for alignment: decoded once, augmented on the fly (`align_augment`).
 
 A source is of one modality, and so is every batch. The readers below are of RGB pictures; other
 sensors are in `vlm/align_scenes.py`, and the table of all in `vlm/align_sources.py`.
@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -139,45 +138,3 @@ def to_float(pixels: NDArray[np.generic]) -> Tensor:
     # A copy: what is mapped from a file cannot be written, which torch wants.
     tensor = torch.from_numpy(np.array(pixels))
     return tensor.float() / 127.5 - 1 if pixels.dtype == np.uint8 else tensor.float()
-
-
-def augment(images: Tensor, size: int, rng: np.random.Generator) -> Tensor:
-    """Random crops and the eight symmetries of the square.
-
-    Args:
-        images: (n, bands, H, W).
-        size: of the result.
-        rng: source of chance.
-
-    Returns:
-        (n, bands, size, size), channels last in memory.
-    """
-    n = len(images)
-    # One affine map per image: a crop of 74 to 100 % of the side, a symmetry, a place.
-    scale = rng.uniform(0.55, 1.0, n) ** 0.5
-    turn, flip = rng.integers(0, 4, n), rng.integers(0, 2, n) * 2 - 1
-    cos, sin = np.array([1, 0, -1, 0])[turn], np.array([0, 1, 0, -1])[turn]
-    shift = rng.uniform(-1, 1, (n, 2)) * (1 - scale)[:, None]
-    theta = np.zeros((n, 2, 3), np.float32)
-    theta[:, 0, 0], theta[:, 0, 1] = scale * cos * flip, -scale * sin
-    theta[:, 1, 0], theta[:, 1, 1] = scale * sin * flip, scale * cos
-    theta[:, :, 2] = shift
-    grid = F.affine_grid(torch.from_numpy(theta), [n, 1, size, size], align_corners=False)
-    out = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-    return out.contiguous(memory_format=torch.channels_last)
-
-
-def relight(images: Tensor, bands: Sequence[Band], rng: np.random.Generator) -> Tensor:
-    """Vary brightness and contrast of each image's optical bands and, less, of each band.
-
-    Args:
-        images: (n, bands, H, W) in about -1 to 1.
-        bands: along the second axis; those of other kinds stay as they are.
-        rng: source of chance.
-    """
-    optical = np.array([band.kind == "optical" for band in bands])[:, None, None]
-    n, count = images.shape[:2]
-    gain = np.exp(rng.normal(0, 0.15, (n, 1, 1, 1)) + rng.normal(0, 0.06, (n, count, 1, 1)))
-    lift = rng.normal(0, 0.08, (n, 1, 1, 1))
-    gain, lift = np.where(optical, gain, 1.0), np.where(optical, lift, 0.0)
-    return (images + 1) * torch.from_numpy(gain).float() - 1 + torch.from_numpy(lift).float()

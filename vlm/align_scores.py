@@ -12,6 +12,7 @@ from torch import Tensor
 
 from terralogue.datasets.bands import Band
 from terralogue.vlm.align_data import Source, to_float
+from terralogue.vlm.align_texts import FixedText
 from terralogue.vlm.clip import PROMPTS
 from terralogue.vlm.text_training import TextTower, embed_all
 from terralogue.vlm.tower import ImageTower
@@ -65,14 +66,14 @@ def embed_pixels(
 
 
 @torch.no_grad()
-def label_vectors(text: TextTower, names: Sequence[str]) -> Tensor:
+def label_vectors(text: TextTower | FixedText, names: Sequence[str]) -> Tensor:
     """Mean embedding of each label over all prompts: (classes, d)."""
     rows = embed_all(text, [prompt.format(name) for name in names for prompt in PROMPTS])
     return F.normalize(rows.view(len(names), len(PROMPTS), -1).mean(1), dim=-1)
 
 
 def validate(
-    tower: ImageTower, text: TextTower, sources: Sequence[Source], size: int = 160
+    tower: ImageTower, text: TextTower | FixedText, sources: Sequence[Source], size: int = 160
 ) -> dict[str, float]:
     """Scores per cent.
 

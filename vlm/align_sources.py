@@ -23,24 +23,32 @@ from terralogue.datasets.errors import InputError
 from terralogue.datasets.parts import Part
 from terralogue.vlm.align_boxes import boxed, dubai
 from terralogue.vlm.align_data import Source, captioned, labelled
-from terralogue.vlm.align_scenes import oscd, simulated
 
 Maker = Callable[[Path, Part], Source]
-# Side of the decoded pictures; larger sets hold no more detail.
-_SIDE = 128
+# Side of pictures that are larger than the tower needs.
+_SIDE = 192
 # First seeds of the simulated places of each part, far apart.
 _SEEDS: Final[dict[Part, int]] = {"train": 1_000_000, "val": 5_000_000, "test": 8_000_000}
 _SIMULATED_VALIDATION = 100
-CACHE: Final = 1
+CACHE: Final = 2
 """Version of what is cached; raised whenever a source comes out differently."""
 
 
 def _sim(sensor: str, count: int, weight: float) -> Maker:
     def make(data: Path, part: Part) -> Source:
+        # It needs rasterio, which training on pictures does not.
+        from terralogue.vlm.align_scenes import simulated
+
         number = count if part == "train" else _SIMULATED_VALIDATION
         return simulated(sensor, number, seed=_SEEDS[part], weight=weight)
 
     return make
+
+
+def _oscd(data: Path, part: Part) -> Source:
+    from terralogue.vlm.align_scenes import oscd
+
+    return oscd(data, part)
 
 
 _UCM: Final = "ucm/UCMerced_LandUse/Images"
@@ -48,15 +56,15 @@ _UCM: Final = "ucm/UCMerced_LandUse/Images"
 # ★ One line per source.
 SOURCES: Final[dict[str, Maker]] = {
     "rsicd": lambda d, p: captioned(
-        "rsicd", d / "rsicd/dataset_rsicd.json", d / "rsicd/RSICD_images", p, side=_SIDE, weight=3),
+        "rsicd", d / "rsicd/dataset_rsicd.json", d / "rsicd/RSICD_images", p, side=128, weight=3),
     "ucm": lambda d, p: captioned(
         "ucm", d / "ucm/dataset_ucm.json", d / _UCM, p, side=_SIDE, weight=1),
     "eurosat": lambda d, p: labelled("eurosat", d / "eurosat_rgb", p, side=64, weight=2.5),
-    "rsscn7": lambda d, p: labelled("rsscn7", d / "rsscn7", p, side=_SIDE, weight=0.8),
+    "rsscn7": lambda d, p: labelled("rsscn7", d / "rsscn7", p, side=144, weight=0.8),
     "nwpu_vhr10": lambda d, p: boxed("nwpu_vhr10", d / "nwpu_vhr10", p, side=_SIDE, weight=0.15),
     "rsod": lambda d, p: boxed("rsod", d / "rsod", p, side=_SIDE, weight=0.1),
     "dubai": lambda d, p: dubai(d / "dubai_landcover", p, side=_SIDE, weight=0.05),
-    "oscd": lambda d, p: oscd(d, p),
+    "oscd": _oscd,
     "sim_sentinel2_l2a": _sim("sentinel2_l2a", 2400, 0.5),
     "sim_sentinel2_l1c": _sim("sentinel2_l1c", 800, 0.3),
     "sim_sentinel1_grd": _sim("sentinel1_grd", 1600, 3.0),

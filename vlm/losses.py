@@ -32,7 +32,8 @@ def soft_targets(
     own = F.one_hot(owners, n).T.float()
     near = ((captions @ captions.T - SAME_MEANING) / (1 - SAME_MEANING)).clamp(0, 1)
     # A caption suits an image as well as it resembles the best of the image's own.
-    like = torch.stack([near[owners == i].amax(0) for i in range(n)])
+    rows = owners[:, None].expand_as(near)
+    like = near.new_zeros(n, len(owners)).scatter_reduce(0, rows, near, "amax")
     if fractions is not None:
         overlap = torch.minimum(fractions[:, None], fractions[None]).sum(-1)
         cover = ((overlap - SAME_COVER) / (1 - SAME_COVER)).clamp(0, 1)

@@ -6,7 +6,7 @@ encoder, so that nobody needs torch or peft to encode a text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -124,7 +124,9 @@ def trainable(module: nn.Module) -> list[nn.Parameter]:
 
 
 @torch.no_grad()
-def embed_all(tower: TextTower, texts: Sequence[str], batch: int = 1024) -> Tensor:
+def embed_all(
+    tower: Callable[[Sequence[str]], Tensor], texts: Sequence[str], batch: int = 1024
+) -> Tensor:
     """Embed many texts: float32 (n, dimensions)."""
     parts = [tower(texts[start : start + batch]) for start in range(0, len(texts), batch)]
     return torch.cat(parts).float().cpu()

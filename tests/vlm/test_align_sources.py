@@ -12,10 +12,12 @@ from terralogue.datasets.errors import InputError
 from terralogue.datasets.scene import open_scene
 from terralogue.datasets.sensors import SENSORS
 from terralogue.datasets.synthetic import make_demo_scene
-from terralogue.vlm.align import Trainer, draw
+from terralogue.vlm.align import Trainer
+from terralogue.vlm.align_augment import augment, relight
+from terralogue.vlm.align_batches import Stock, draw
 from terralogue.vlm.align_boxes import boxed, dubai, number_words
 from terralogue.vlm.align_config import AlignConfig
-from terralogue.vlm.align_data import Source, augment, relight
+from terralogue.vlm.align_data import Source
 from terralogue.vlm.align_scenes import scene_samples, simulated
 from terralogue.vlm.cover_words import INDEX_CLASSES, index_fractions, sentences
 
@@ -123,7 +125,7 @@ def test_bands_drop_out_at_random_but_never_all(radar: Source) -> None:
     rng = np.random.default_rng(0)
     seen = set()
     for _ in range(12):
-        batch = draw(radar, config, rng)
+        batch = draw(radar, config, rng, Stock([radar], torch.device("cpu")))
         assert batch.images.shape[1] == len(batch.bands) >= 1
         assert batch.companion is not None
         seen.add(batch.bands)
