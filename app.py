@@ -49,7 +49,6 @@ REDRAW: Final = 0.2
 CHIPS: Final = 5
 UPLOAD: Final[Any] = {"file_types": list(UPLOAD_SUFFIXES), "file_count": "multiple"}
 THINKING: Final = gr.ChatMessage("", metadata={"title": "Thinking", "status": "pending"})
-EMPTY: Final = '<p class="tl-empty">{}</p>'
 
 Update = dict[Any, Any]
 
@@ -79,7 +78,8 @@ class Page:
                 submit_btn="Open",
             )  # fmt: skip
             self.new = gr.Button("New conversation", size="sm", scale=0, min_width=140)
-        with gr.Row(equal_height=False):
+        # Shown when the tab has its visit: what is asked before goes to another conversation.
+        with gr.Row(equal_height=False, visible=False) as self.body:
             with gr.Column(scale=6, min_width=420, elem_id="left"):
                 self.chat = gr.Chatbot(
                     show_label=False, elem_id="chat", placeholder=style.WELCOME,
@@ -119,7 +119,7 @@ class Page:
     def _layout_scene(self) -> None:
         self.choice = gr.CheckboxGroup(label="The next question is about", visible=False)
         self.scene_picture = _picture("scene-picture", ["fullscreen"])
-        self.facts = gr.HTML(EMPTY.format("No scene yet."), elem_id="facts")
+        self.facts = gr.HTML(show.NO_SCENE, elem_id="facts")
         self.add = gr.UploadButton("Add scenes or a region", size="sm", **UPLOAD)
         with gr.Accordion("Only a part of it", open=False):
             self.region = gr.Textbox(
@@ -129,11 +129,10 @@ class Page:
                 placeholder="15.46, 46.95, 15.49, 46.98",
                 submit_btn="Set",
             )
-            self.region_state = gr.HTML(_region_html(None))
+            self.region_state = gr.HTML(show.region_html(None))
 
     def _layout_result(self) -> None:
-        hint = "Answers show up here: the map, the figures, the files."
-        self.figures = gr.HTML(EMPTY.format(hint), elem_id="figures")
+        self.figures = gr.HTML(show.NO_RESULT, elem_id="figures")
         self.picture = _picture("result-picture", ["download", "fullscreen"])
         self.files = gr.File(
             label="Files", file_count="multiple", interactive=False, visible=False, elem_id="files"
@@ -171,7 +170,7 @@ class Page:
         everything = [*turn, *self.chips]
         gr.on([self.new.click, self.chat.clear], self.on_new, None, everything, **quiet)
         self.thread.submit(self.on_thread, self.thread, everything, **quiet)
-        self.blocks.load(self.on_load, None, everything, **quiet)
+        self.blocks.load(self.on_load, None, [*everything, self.body], **quiet)
         # One plain call for scripts, beside the page's own events.
         thread, region = gr.Textbox(visible=False), gr.Textbox(visible=False)
         answer, files = gr.JSON(visible=False), gr.File(file_count="multiple", visible=False)
@@ -187,7 +186,7 @@ class Page:
     def view(self, visit: Visit) -> Update:
         """The scene panel."""
         picture: NDArray[np.uint8] | None = None
-        facts = EMPTY.format("No scene yet.")
+        facts = show.NO_SCENE
         if visit.shown is not None:
             scene = self.store.open(visit.shown)
             picture, facts = scene.preview(PREVIEW), show.facts_html(scene)
@@ -200,7 +199,7 @@ class Page:
             self.choice: gr.CheckboxGroup(choices, value=visit.active, visible=len(choices) > 1),
             self.scene_picture: gr.Image(picture, visible=picture is not None),
             self.facts: facts,
-            self.region_state: _region_html(visit.region),
+            self.region_state: show.region_html(visit.region),
             self.thread: visit.thread,
         }
 
@@ -253,7 +252,7 @@ class Page:
             visit.confine(text)
         except EOError as error:
             gr.Warning(str(error))  # gr.Error would take the place of all that may change
-        return {self.visit: visit, self.region_state: _region_html(visit.region)}
+        return {self.visit: visit, self.region_state: show.region_html(visit.region)}
 
     async def ask(
         self, message: dict[str, Any] | str, history: list[Any], visit: Visit
@@ -367,7 +366,8 @@ class Page:
         """A fresh tab; the address …/?thread=ID goes on with an earlier conversation."""
         named = request.query_params.get("thread")
         update = self.on_thread(named) if named else {}
-        return update if self.visit in update else self.view(Visit())
+        view = update if self.visit in update else self.view(Visit())
+        return {**view, self.body: gr.Row(visible=True)}
 
     async def api(
         self, message: dict[str, Any], thread: str, region: str
@@ -427,10 +427,6 @@ def _box(*, busy: bool) -> gr.MultimodalTextbox:
     """The question box, empty; while a turn runs its button stops it."""
     value: Any = {"text": "", "files": []}
     return gr.MultimodalTextbox(value=value, submit_btn=not busy, stop_btn=busy)
-
-
-def _region_html(region: dict[str, Any] | None) -> str:
-    return EMPTY.format("Questions are about the whole scene." if region is None else "Region set.")
 
 
 def build_app(home: Path | None = None) -> gr.Blocks:

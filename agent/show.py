@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,10 @@ from terralogue.datasets.scene import Scene
 MARK_COLOUR: Final = (255, 59, 48)
 # What a figure is worth: the first ones are shown large.
 _HEADLINES: Final = ("area", "gain", "loss", "share", "mean", "median", "count", "trend")
+
+_EMPTY: Final = '<p class="tl-empty">{}</p>'
+NO_SCENE: Final = _EMPTY.format("No scene yet.")
+NO_RESULT: Final = _EMPTY.format("Answers show up here: the map, the figures, the files.")
 
 
 def escape_markdown(text: str) -> str:
@@ -103,6 +108,13 @@ def facts_html(scene: Scene) -> str:
     )
     notes = "".join(f'<p class="tl-note">{html.escape(note)}</p>' for note in scene.warnings)
     return f'<table class="tl-facts">{body}</table>{notes}'
+
+
+def region_html(region: Mapping[str, Any] | None) -> str:
+    """Whether questions are confined."""
+    return _EMPTY.format(
+        "Questions are about the whole scene." if region is None else "Region set."
+    )
 
 
 def _place(bounds: tuple[float, float, float, float]) -> str:

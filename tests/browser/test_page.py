@@ -131,7 +131,7 @@ def test_a_conversation_is_there_again_by_its_address(
     again = browser.new_page()
     again.set_default_timeout(WAIT)
     again.goto(f"{address}?thread={thread}")
-    again.get_by_text("How much of this is under water?").first.wait_for()
+    again.locator("#chat .user", has_text="under water?").first.wait_for()
     _ask(again, "And in acres?")
     again.locator(".tl-card", has_text="acres").first.wait_for()
     again.close()
