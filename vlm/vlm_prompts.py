@@ -4,8 +4,8 @@
     reading_of("Yes.", query, prompt).text
 
 A prompt is one message of texts and pictures in turn: what each picture shows, the sensor and its
-bands, the question, and the form that the answer should have. Wording of free answers is LLaVA-1.5's
-(arXiv:2310.03744, section 3.3), boxes are asked for as in Qwen2.5-VL's cookbook
+bands, the question, and the form that the answer should have. The wording for short answers and for
+options is LLaVA-1.5's (arXiv:2310.03744); boxes are asked for as in Qwen2.5-VL's cookbook
 `spatial_understanding.ipynb`.
 """
 
@@ -30,8 +30,8 @@ from terralogue.vlm.vlm import Picture, Query, Reading
 Coordinates = Literal["pixels", "thousandths"]
 """How a model counts: in pixels of the picture that it was given, or from 0 to 1000."""
 
-# ★ Model types of transformers that answer with boxes. Qwen2.5-VL counts pixels of the picture after
-# its processor has resized it (github.com/QwenLM/Qwen3-VL/issues/676), Qwen3-VL counts from 0 to
+# ★ Model types of transformers that answer with boxes. Qwen2.5-VL counts pixels of the picture as
+# its processor has resized it (github.com/QwenLM/Qwen3-VL, issue 676), Qwen3-VL counts from 0 to
 # 1000 (issue 1486 there).
 GROUNDING: Final[dict[str, Coordinates]] = {
     "qwen2_5_vl": "pixels", "qwen3_vl": "thousandths", "qwen3_vl_moe": "thousandths",
@@ -86,13 +86,14 @@ def prompt_for(query: Query) -> Prompt:
     if len(query.options) > len(ascii_uppercase):
         raise InputError(f"{len(query.options)} options are too many; give 26 or fewer")
     if query.task == "grounding":
-        shown = _shown(query.pictures[0], query, limit=1, frame=query.region)
-        return Prompt((*shown, _asked(query)), _notes(shown, query))
+        frame = _region_of(query.pictures[0], query)
+        alone = _shown(query.pictures[0], query, limit=1, frame=frame)
+        return Prompt((*alone, _asked(query)), _notes(alone, query))
     # A few pictures for a single date, one for each date of a series: a picture is many tokens.
     limit = max(1, 4 - len(query.pictures))
     dates = query.dates if len(query.dates) == len(query.pictures) else ("",) * len(query.pictures)
     parts: list[str | Rendering] = []
-    shown = []
+    shown: list[Rendering] = []
     for number, (picture, date) in enumerate(zip(query.pictures, dates, strict=True), 1):
         region = _region_of(picture, query)
         views = _shown(picture, query, limit=limit, frame=None)
@@ -220,16 +221,6 @@ def reading_of(
     return Reading(short, sure=not unsure, doubt=_DOUBT if unsure else "", notes=prompt.notes)
 
 
-def target_of(query: Query, answer: str) -> str:
-    """What a model should write where `answer` is right, for training.
-
-    Args:
-        query: asked.
-        answer: as data sets state it; letters where the query has options.
-    """
-    return " ".join(answer.split())
-
-
 def _tidied(text: str) -> str:
     """Without a chain of thought, a heading or quotation marks."""
     text = re.sub(r"^.*</think>", "", text, flags=re.DOTALL).strip()
@@ -287,7 +278,7 @@ def _boxes(
 
 def _found(text: str) -> list[tuple[tuple[float, ...], str | None]]:
     """Numbers and labels of all JSON objects that have a box."""
-    found = []
+    found: list[tuple[tuple[float, ...], str | None]] = []
     for match in re.finditer(r"\{[^{}]*\}", text):
         try:
             entry = json.loads(match[0])
