@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from terralogue.datasets.samples import CaptionSample, LabelSample, Samples
+from terralogue.datasets.corruptions import CORRUPTIONS, parse_corruption
+from terralogue.datasets.samples import CaptionSample, LabelSample, Sample, Samples
+from terralogue.eval.answerers import QUESTIONS
 from terralogue.eval.summary import files_sha256
 from terralogue.vlm.batches import BATCH
 
@@ -36,6 +40,29 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=positive, default=BATCH, help=f"pictures at a time (default {BATCH})")
 
 
+def add_answer_options(parser: argparse.ArgumentParser) -> None:
+    """Which data, which model that answers, how it runs."""
+    add = parser.add_argument
+    add("--split", metavar="S", help="a split that the data state, own:train|val|test (cut by this "
+        "project), or all (default)")  # fmt: skip
+    add("--dataset", metavar="NAME", help="which data set it is, where that cannot be told")
+    add("--model", metavar="SPEC", default="embedded", help="embedded (default), embedded:FOLDER, "
+        "hf:REPO[+lora:FOLDER], openai:URL#MODEL, agent, PROVIDER/MODEL of inspect_ai")  # fmt: skip
+    add("--sensor", metavar="KEY", help="sensor of all pictures, where recognition is not enough")
+    add("--device", default="cpu", help="cpu (default), cuda or auto")
+    add("--batch", type=positive, default=QUESTIONS, metavar="N", help="questions that a model is "
+        f"given at a time (default {QUESTIONS})")  # fmt: skip
+    add_corrupt_option(parser)
+
+
+def add_corrupt_option(parser: argparse.ArgumentParser) -> None:
+    """What is done to the pictures first."""
+    parser.add_argument(
+        "--corrupt", metavar="NAME:SEVERITY", type=parse_corruption,
+        help="corrupt the pictures first, by a severity from 1 to 5: " + ", ".join(CORRUPTIONS),
+    )  # fmt: skip
+
+
 def load_model(options: argparse.Namespace) -> GeoCLIP:
     """The embedding model that the options name."""
     # Brings torch, which neither --help nor a mistake in the data should wait for.
@@ -44,10 +71,23 @@ def load_model(options: argparse.Namespace) -> GeoCLIP:
     return load_geoclip(options.model, device=options.device)
 
 
-def data_sha256(samples: Samples[CaptionSample] | Samples[LabelSample]) -> str:
+def data_sha256(samples: Samples[Sample]) -> str:
     """SHA-256 of the pictures used and of their annotations; see `files_sha256`."""
-    files = {item.name: item.path for item in samples.items}
+    files: dict[str, Path] = {}
+    for item in samples.items:
+        if isinstance(item, LabelSample | CaptionSample):
+            files[item.name] = item.path
+        else:
+            for path in item.pictures:
+                files |= _below(path, samples.source)
     for file in (samples.annotations, *samples.companions):
         if file is not None:
             files[file.name] = file
     return files_sha256(files)
+
+
+def _below(path: Path, source: Path) -> Mapping[str, Path]:
+    """Names below the data of a picture, or of all files of a scene that is a folder."""
+    root = source if source.is_dir() else source.parent
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    return {(p.relative_to(root) if p.is_relative_to(root) else p).as_posix(): p for p in files}

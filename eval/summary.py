@@ -44,6 +44,7 @@ class Report:
         parse_rate: share of predictions that could be read.
         details: further fields of the summary.
         plots: file name → writes that figure.
+        done: called once everything is written.
     """
 
     task: str
@@ -59,6 +60,7 @@ class Report:
     parse_rate: float = 1.0
     details: Mapping[str, Any] = field(default_factory=dict)
     plots: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+    done: Callable[[], None] | None = None
 
     def summary(self) -> dict[str, Any]:
         """The content of `summary.json`."""
@@ -98,6 +100,8 @@ class Report:
             for name, draw in self.plots.items():
                 draw(folder / name)
                 files.append(folder / name)
+            if self.done is not None:
+                self.done()
         except OSError as error:
             raise InputError(
                 f"{folder} cannot be written ({error.strerror}); give another folder with --out."
@@ -111,6 +115,8 @@ class Report:
             ends = self.interval_95.get(name)
             spread = f"  (95 %: {self._text(ends[0])} to {self._text(ends[1])})" if ends else ""
             shown.append(f"  {name:24s} {self._text(value)}{spread}")
+        if self.parse_rate < 1:
+            shown.append(f"  {'parse_rate':24s} {self.parse_rate:.3f}")
         known = {name: value for name, value in self.baselines.items() if value is not None}
         shown += [f"  {f'baseline {name}':24s} {self._text(v)}" for name, v in known.items()]
         return shown

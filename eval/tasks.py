@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from terralogue.eval import classification, intent, retrieval
+from terralogue.eval import classification, intent, retrieval, vqa
 from terralogue.eval.summary import Report
 
 
@@ -37,6 +37,9 @@ TASKS: dict[str, Task] = {
     "classification": Task("class of a scene, from its name or by a linear probe",
                            "folder of class folders, or labelled caption file",
                            classification.add_arguments, classification.run),
+    "vqa": Task("questions about pictures, scored strictly",
+                "file of questions, or its folder",
+                vqa.add_arguments, vqa.run),
     "intent": Task("route, tool and target of vague questions",
                    "items with gold (JSON lines)", intent.add_arguments, intent.run),
 }  # fmt: skip
