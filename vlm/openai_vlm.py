@@ -153,12 +153,20 @@ class OpenAIVLM(VLM):
             return f"{where} has no model {self.model!r}; name one that it serves"
         if error.status_code == 429:
             return f"{where} takes no more requests for now; try again later, or with --limit"
-        reason = str(getattr(error, "message", "")).strip().splitlines()[:1]
-        said = f": {reason[0][:200]}" if reason else ""
+        said = _reason(error.body)
         return (
-            f"{where} declined with status {error.status_code}{said}; check that {self.model!r} "
-            "takes pictures"
+            f"{where} declined with status {error.status_code}{said}; check that {self.model!r} is "
+            "a model that it serves and that takes pictures"
         )
+
+
+def _reason(body: object) -> str:
+    """What a server says of a request that it declined; "" where it says nothing."""
+    if not isinstance(body, dict):
+        return ""
+    text = body.get("message") or body.get("detail") or body.get("error") or ""
+    lines = str(text).strip().splitlines()
+    return f" ({lines[0][:200]})" if lines else ""
 
 
 def data_url(colours: Colours) -> str:

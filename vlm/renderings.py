@@ -45,6 +45,9 @@ SHORTEST: Final = 336
 _NEAR, _SHORT = 1.5, 1.25
 _LEFT_OUT: Final = (90, 90, 90)
 
+# Sensors whose scenes are photographs when they hold bytes.
+_PLAIN: Final = ("rgb_aerial", "rgb_satellite", "unknown_rgb")
+
 # (index value, colour): what lies between is interpolated.
 Ramp = tuple[tuple[float, tuple[int, int, int]], ...]
 _GREEN: Final[Ramp] = (
@@ -177,6 +180,8 @@ _WORDS: Final[tuple[tuple[str, str], ...]] = (
 )
 _ALWAYS: Final = ("true colour", "false colour", "radar", "VV", "VH", "HH", "thermal")
 _FEW: Final = 3
+# Bands that a note names; an imaging spectrometer has hundreds.
+_LISTED: Final = 16
 
 
 def names_for(bands: Sequence[Band], question: str, limit: int = _FEW) -> tuple[str, ...]:
@@ -211,14 +216,22 @@ def render(
     Raises:
         InputError: bands that are not known, or an array that is no picture.
     """
-    if isinstance(picture, np.ndarray):
-        return (_as_it_is(picture, frame),)
+    if isinstance(picture, np.ndarray) and (
+        picture.ndim != 3 or len(picture) != 3 or picture.dtype != np.uint8
+    ):
+        raise InputError(
+            f"an array of shape {picture.shape} and {picture.dtype} is no colour picture; give "
+            "(3, H, W) of uint8"
+        )
     part = _whole(picture) if frame is None else _clipped(frame, picture)
-    names = names_for(picture.bands, question, limit)
+    scene = spectral(picture)
+    if scene is None:
+        return (_as_it_is(picture, part),)
+    names = names_for(scene.bands, question, limit)
     if not names:
-        return (_of_anything(picture, part),)
-    needed = {name: _chosen(picture.bands, KINDS[name].needs) for name in names}
-    planes, seen = _planes(picture, [band for found in needed.values() for band in found], part)
+        return (_of_anything(scene, part),)
+    needed = {name: _chosen(scene.bands, KINDS[name].needs) for name in names}
+    planes, seen = _planes(scene, [band for found in needed.values() for band in found], part)
     unseen = "" if seen.all() else "; grey was not observed"
     made = []
     for name, found in needed.items():
@@ -231,17 +244,28 @@ def render(
     return tuple(made)
 
 
+def spectral(picture: Picture) -> Scene | Tile | None:
+    """The same where its bands have a meaning; None of a plain photograph, which goes as it is."""
+    if isinstance(picture, np.ndarray):
+        return None
+    if isinstance(picture, Tile) or picture.sensor is None:
+        return picture
+    return None if picture.sensor.key in _PLAIN and picture.dtype == "uint8" else picture
+
+
 def band_note(picture: Picture) -> str:
     """What a model should know of the sensor and its bands, one sentence; "" of a plain picture."""
-    if isinstance(picture, np.ndarray):
+    scene = spectral(picture)
+    if scene is None:
         return ""
-    sensor = picture.sensor if isinstance(picture, Scene) else None
+    sensor = scene.sensor if isinstance(scene, Scene) else None
     title = "" if sensor is None else f"{sensor.title}; "
-    gsd = picture.gsd if isinstance(picture, Scene) else None
+    gsd = scene.gsd if isinstance(scene, Scene) else None
     size = "" if gsd is None else f"; {gsd:.3g} m per pixel"
-    listed = ", ".join(map(_said, picture.bands[:16]))
-    more = f" and {len(picture.bands) - 16} more" if len(picture.bands) > 16 else ""
-    return f"{title}bands: {listed}{more}{size}."
+    listed = ", ".join(map(_said, scene.bands[:_LISTED]))
+    more = len(scene.bands) - _LISTED
+    listed += f" and {more} more" if more > 0 else ""
+    return f"{title}bands: {listed}{size}."
 
 
 def _sized(colours: Colours) -> Colours:
@@ -309,17 +333,17 @@ def _planes(
     return {name: (plane + 1) / 2 for name, plane in zip(names, data, strict=True)}, seen
 
 
-def _as_it_is(picture: Colours, frame: Box | None) -> Rendering:
+def _as_it_is(picture: Picture, part: Box) -> Rendering:
     """A colour picture; red, green and blue of unknown meaning."""
-    if picture.ndim != 3 or len(picture) != 3 or picture.dtype != np.uint8:
-        raise InputError(
-            f"an array of shape {picture.shape} and {picture.dtype} is no colour picture; give "
-            "(3, H, W) of uint8"
-        )
-    part = _whole(picture) if frame is None else _clipped(frame, picture)
     left, top, right, bottom = map(int, part)
-    colours = np.ascontiguousarray(picture[:, top:bottom, left:right].transpose(1, 2, 0))
-    return Rendering("picture", "", _sized(colours), part)
+    if isinstance(picture, Scene):
+        window = Window(left, top, right - left, bottom - top)
+        tile = TileReader(picture, LONGEST, ["R", "G", "B"]).read(window)
+        colours = np.clip((tile.data + 1) * np.float32(127.5) + 0.5, 0, 255).astype(np.uint8)
+    else:
+        assert isinstance(picture, np.ndarray)
+        colours = picture[:, top:bottom, left:right]
+    return Rendering("picture", "", _sized(colours.transpose(1, 2, 0)), part)
 
 
 def _of_anything(picture: Scene | Tile, part: Box) -> Rendering:

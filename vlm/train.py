@@ -18,6 +18,9 @@ from terralogue.datasets.errors import EOError, InputError
 # ★ One line per stage.
 STAGES: Final = {
     "align": "terralogue.vlm.align_command",
+    "refer": "terralogue.vlm.referring_command",
+    "lora": "terralogue.vlm.lora_command",
+    "base": "terralogue.vlm.vlm_command",
 }
 
 
