@@ -14,6 +14,7 @@ Answers are also kept in a journal, from which a run that was killed goes on.
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import re
 import sys
@@ -297,3 +298,5 @@ def _quietly() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         yield
+        # They are in cycles, which would be found, and warned of, at any time later.
+        gc.collect()

@@ -1,8 +1,9 @@
-"""An untrained model on disk, and small colour pictures that even its features tell apart."""
+"""Small pictures that are told apart by their colour, questions on them, and models that see it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from terralogue.agent.cli import main
+from terralogue.datasets.samples import Box
+from terralogue.vlm.vlm import VLM, VLMS, Query, Reading
+
 COLOURS = {"blueWater": (20, 40, 200), "greenForest": (30, 160, 40), "redSoil": (200, 60, 30)}
 
 WritePictures = Callable[[Path, int], Path]
+WORDS = {"blueWater": "water", "greenForest": "forest", "redSoil": "soil"}
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +70,85 @@ def write_pictures() -> WritePictures:
         return folder
 
     return write
+
+
+class Seer(VLM):
+    """Tells the colour of a picture, and little else; it is blind to what it is not asked."""
+
+    name = "seer"
+    fingerprint = "5ee25ee25ee25ee2"
+
+    def __init__(self) -> None:
+        self.batches: list[list[Query]] = []
+
+    def answer_batch(self, queries: Sequence[Query]) -> list[Reading]:
+        self.batches.append(list(queries))
+        return [self._answer(query) for query in queries]
+
+    def _answer(self, query: Query) -> Reading:
+        picture = query.pictures[0]
+        assert isinstance(picture, np.ndarray)
+        assert picture.dtype == np.uint8
+        means = picture.reshape(3, -1).mean(axis=1)
+        word = ("soil", "forest", "water")[int(means.argmax())]
+        # The further one colour stands out, the surer it is.
+        confidence = float(np.clip(means.max() / means.sum(), 0, 1))
+        if query.task == "caption":
+            return Reading(f"this is {word}", confidence)
+        if query.task == "grounding":
+            height, width = picture.shape[1:]
+            return Reading(word, confidence, boxes=(Box(0, 0, width / 2, height),), label=word)
+        if query.options:
+            return Reading(next(o for o in query.options if word in o.split()), confidence)
+        if query.question.startswith("How many"):
+            return Reading("eight", 0.5, sure=False, doubt="it cannot count")
+        if query.question.startswith("What is the area"):
+            return Reading("300m2", 0.5)
+        return Reading("yes" if word in query.question else "no", confidence)
+
+
+@pytest.fixture
+def seer(monkeypatch: pytest.MonkeyPatch) -> Seer:
+    """A model that `--model seer` names; the test sees what it was asked."""
+    made = Seer()
+    monkeypatch.setitem(VLMS, "seer", lambda rest, device: made)
+    return made
+
+
+@pytest.fixture
+def run_eval(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    """Run a task by the command line, and give the summary."""
+
+    def run(*arguments: str | Path) -> dict[str, Any]:
+        assert main(["eval", *map(str, arguments), "--json"]) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    return run
+
+
+@pytest.fixture
+def questions(tmp_path: Path, write_pictures: WritePictures) -> Path:
+    """Twelve pictures of three colours with four questions each, in the three files of RSVQA."""
+    data = tmp_path / "data"
+    pictures = write_pictures(tmp_path / "pictures", 4)
+    (data / "Data").mkdir(parents=True)
+    images, asked, answers = [], [], []
+    for number, path in enumerate(sorted(pictures.rglob("*.png"))):
+        path.rename(data / "Data" / f"{number}.png")
+        word = WORDS[path.parent.name]
+        images.append({"id": number, "active": True})
+        for kind, question, answer in (
+            ("presence", "Is there water in the image?", "yes" if word == "water" else "no"),
+            ("comp", "Is there more forest than road?", "yes" if word == "forest" else "no"),
+            ("count", "How many roads are there?", str(8 + 7 * (number % 2))),
+            ("area", "What is the area covered by buildings?", f"{200 * (number % 3)}m2"),
+        ):
+            place = len(asked)
+            asked.append({"id": place, "img_id": number, "type": kind, "question": question,
+                          "answers_ids": [place], "active": True})  # fmt: skip
+            answers.append({"id": place, "question_id": place, "answer": answer, "active": True})
+    for name, rows in (("images", images), ("questions", asked), ("answers", answers)):
+        file = data / f"USGS_split_test_{name}.json"
+        file.write_text(json.dumps({name: rows}), encoding="utf-8")
+    return data
