@@ -40,6 +40,7 @@ class Example:
         place: of the pictures; parts are cut by it.
         kind: of answer.
         options: of multiple choice.
+        several: whether more than one option may be right.
         dates: of the pictures.
         sensor: key in SENSORS; None tells it from the files.
     """
@@ -50,6 +51,7 @@ class Example:
     place: str
     kind: Kind
     options: tuple[str, ...] = ()
+    several: bool = False
     dates: tuple[str, ...] = ()
     sensor: str | None = None
 
@@ -65,7 +67,7 @@ class Example:
             )
             query = Query(
                 self.question, scenes, task=self.kind, options=self.options,
-                several="," in self.answer and bool(self.options), dates=self.dates,
+                several=self.several, dates=self.dates,
             )  # fmt: skip
             return query, prompt_for(query)
 
@@ -83,10 +85,16 @@ def read_examples(path: Path, split: str, kind: str, limit: int | None = None) -
         InputError: nothing of the kind there, an unknown kind or split, or pictures are missing.
     """
     if kind == "qa":
+        samples = read_vqa(path, split)
+        # Whether one option or several are asked for is known of a type of question, never of one.
+        lists = {s.kind for s in samples.items if s.options and "," in s.answer}
         return [
-            Example(s.pictures, s.question, s.answer, s.place, "qa", s.options, s.dates, s.sensor)
-            for s in read_vqa(path, split).limited(limit).items
-        ]
+            Example(
+                s.pictures, s.question, s.answer, s.place, "qa", s.options, s.kind in lists,
+                s.dates, s.sensor,
+            )
+            for s in samples.limited(limit).items
+        ]  # fmt: skip
     if kind == "caption":
         return [
             Example(s.pictures, "", caption, s.place, "caption")
