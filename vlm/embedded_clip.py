@@ -48,12 +48,13 @@ class EmbeddedCLIP(GeoCLIP):
         self._tensors = checkpoint.text
 
     @cached_property
-    def _text(self) -> TextEncoder:
+    def text(self) -> TextEncoder:
+        """The aligned text tower, read when it is first wanted."""
         return TextEncoder.from_tensors({k: v.numpy() for k, v in self._tensors.items()})
 
     def encode_text(self, texts: Sequence[str]) -> Floats:
         """Embed texts; see `GeoCLIP`."""
-        return self._text.encode(texts)
+        return self.text.encode(texts)
 
     def encode_tiles(self, data: Floats, bands: tuple[Band, ...]) -> Floats:
         """Embed tiles; see `GeoCLIP`."""

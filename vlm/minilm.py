@@ -155,14 +155,15 @@ def load(folder: Path) -> MiniLM:
 
 
 @cache
-def _installed() -> MiniLM:
+def installed() -> MiniLM:
+    """The model of the installed package, read once."""
     return load(model_folder())
 
 
 @cache
 def vocabulary() -> Mapping[str, int]:
     """WordPiece vocabulary with token numbers; common words have low numbers."""
-    return MappingProxyType(_installed().tokenizer.get_vocab())
+    return MappingProxyType(installed().tokenizer.get_vocab())
 
 
 def encode(texts: Sequence[str]) -> Floats:
@@ -177,4 +178,4 @@ def encode(texts: Sequence[str]) -> Floats:
     Raises:
         InputError: the model is not installed, or its weights are not the expected ones.
     """
-    return _installed().encode(texts)
+    return installed().encode(texts)

@@ -233,8 +233,7 @@ def _regional(
     quarter = (float(rng.integers(0, 2)) / 2, float(rng.integers(0, 2)) / 2)
     region = (*quarter, quarter[0] + 0.5, quarter[1] + 0.5)
     centres = [
-        (noun, (b.left + b.right) / 2 / width, (b.top + b.bottom) / 2 / height)
-        for noun, b in boxes
+        (noun, (b.left + b.right) / 2 / width, (b.top + b.bottom) / 2 / height) for noun, b in boxes
     ]
     inside = Counter(
         noun for noun, x, y in centres
@@ -306,4 +305,3 @@ def caption_texts(captions: Sequence[str]) -> list[str]:
     """Captions without repetitions, single-spaced, without the full stop at the end."""
     tidy = (" ".join(text.split()).rstrip(" .").casefold() for text in captions)
     return list(dict.fromkeys(filter(None, tidy)))
-

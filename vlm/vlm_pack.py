@@ -119,9 +119,7 @@ def read_pack(path: Path) -> Pack:
             )
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is no pack of examples ({error}); prepare it again.") from error
-    return Pack(
-        facts["name"], bands, pictures, tuple(facts["keys"]), _examples(facts["examples"])
-    )
+    return Pack(facts["name"], bands, pictures, tuple(facts["keys"]), _examples(facts["examples"]))
 
 
 def _decoded(data: bytes, bands: tuple[Band, ...] | None) -> NDArray[np.uint8] | Tile:

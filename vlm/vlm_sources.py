@@ -10,6 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,9 +98,7 @@ def boxed(name: str, folder: Path, wanted: Part) -> Pack:
         box = Box(x, y, x + width, y + height)
         boxes[row["image_id"]].append((nouns[row["category_id"]], box))
     images = [
-        row
-        for row in coco["images"]
-        if boxes[row["id"]] and part(name, row["file_name"]) == wanted
+        row for row in coco["images"] if boxes[row["id"]] and part(name, row["file_name"]) == wanted
     ]
     rng = np.random.default_rng(len(images))
     examples: list[Example] = []
@@ -132,9 +131,7 @@ def asked(name: str, path: Path, wanted: Part | None) -> Pack:
         )
         for item in items
     )
-    pictures = tuple(
-        _picture(picture) for picture in _pictures([paths[key] for key in keys])
-    )
+    pictures = tuple(_picture(picture) for picture in _pictures([paths[key] for key in keys]))
     return Pack(name, RGB_BANDS, pictures, keys, examples)
 
 
@@ -153,26 +150,48 @@ def _sim(name: str, sensor: str, count: int, size: int, *, pairs: bool = False) 
     return make
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where examples come from.
+
+    Attributes:
+        make: reads or simulates a part of it.
+        base: how often the base stage draws from it, relative to others.
+        qa: how often the adapter for questions does.
+        caption: how often the adapter for descriptions does.
+    """
+
+    make: Maker
+    base: float
+    qa: float
+    caption: float = 0.0
+
+
 # ★ One line per source.
-SOURCES: Final[dict[str, Maker]] = {
-    "rsicd": lambda d, p: captioned("rsicd", d / "rsicd", p),
-    "ucm": lambda d, p: captioned("ucm", d / "ucm", p),
-    "eurosat": lambda d, p: labelled("eurosat", d / "eurosat_rgb", p, most=4000),
-    "rsscn7": lambda d, p: labelled("rsscn7", d / "rsscn7", p, most=4000),
-    "nwpu_vhr10": lambda d, p: boxed("nwpu_vhr10", d / "nwpu_vhr10", p),
-    "rsod": lambda d, p: boxed("rsod", d / "rsod", p),
-    "rsivqa_ucm": lambda d, p: asked("rsivqa_ucm", d / "ucm/rsivqa_ucm_train.json", p),
-    "rsvqa_hr": lambda d, p: asked("rsvqa_hr", d / "rsvqa_hr", p),
-    "rsvqa_lr": lambda d, p: asked("rsvqa_lr", d / "rsvqa_lr", p),
-    "sim_aerial": _sim("sim_aerial", "rgb_aerial", 300, 224),
-    "sim_s2": _sim("sim_s2", "sentinel2_l2a", 240, 96),
-    "sim_rgb": _sim("sim_rgb", "unknown_rgb", 200, 160),
-    "sim_pairs_s2": _sim("sim_pairs_s2", "sentinel2_l2a", 120, 96, pairs=True),
-    "sim_pairs_rgb": _sim("sim_pairs_rgb", "unknown_rgb", 140, 160, pairs=True),
-    "sim_s1": _sim("sim_s1", "sentinel1_grd", 150, 96),
-    "sim_naip": _sim("sim_naip", "naip_rgbn", 150, 160),
-    "sim_l8": _sim("sim_l8", "landsat8", 100, 96),
-}
+SOURCES: Final[dict[str, Source]] = {
+    "rsicd": Source(lambda d, p: captioned("rsicd", d / "rsicd", p), 6, 1.5, 3),
+    "ucm": Source(lambda d, p: captioned("ucm", d / "ucm", p), 2, 1.5, 2),
+    "eurosat": Source(lambda d, p: labelled("eurosat", d / "eurosat_rgb", p, most=4000), 0.5, 0.4),
+    "rsscn7": Source(lambda d, p: labelled("rsscn7", d / "rsscn7", p, most=4000), 0.3, 0.2),
+    "nwpu_vhr10": Source(lambda d, p: boxed("nwpu_vhr10", d / "nwpu_vhr10", p), 1, 1),
+    "rsod": Source(lambda d, p: boxed("rsod", d / "rsod", p), 0.7, 0.5),
+    "rsivqa_ucm": Source(
+        lambda d, p: asked("rsivqa_ucm", d / "ucm/rsivqa_ucm_train.json", p), 1, 3),
+    "rsvqa_hr": Source(lambda d, p: asked("rsvqa_hr", d / "rsvqa_hr", p), 1, 2),
+    "rsvqa_lr": Source(lambda d, p: asked("rsvqa_lr", d / "rsvqa_lr", p), 0.3, 0.6),
+    "sim_aerial": Source(_sim("sim_aerial", "rgb_aerial", 500, 224), 1.5, 1, 0.2),
+    "sim_s2": Source(_sim("sim_s2", "sentinel2_l2a", 160, 96), 0.8, 0.5, 0.2),
+    "sim_rgb": Source(_sim("sim_rgb", "unknown_rgb", 300, 160), 0.8, 0.5, 0.1),
+    "sim_pairs_s2": Source(
+        _sim("sim_pairs_s2", "sentinel2_l2a", 80, 96, pairs=True), 0.4, 0.3, 0.2),
+    "sim_pairs_rgb": Source(
+        _sim("sim_pairs_rgb", "unknown_rgb", 250, 160, pairs=True), 0.6, 0.4, 0.3),
+    "sim_s1": Source(_sim("sim_s1", "sentinel1_grd", 100, 96), 0.5, 0.3, 0.1),
+    "sim_naip": Source(_sim("sim_naip", "naip_rgbn", 150, 160), 0.6, 0.4, 0.1),
+    "sim_l8": Source(_sim("sim_l8", "landsat8", 60, 96), 0.3, 0.2, 0.1),
+}  # fmt: skip
+BENCHMARKS: Final = ("rsivqa_ucm", "rsvqa_hr", "rsvqa_lr")
+"""Those with real questions, which scores are taken on."""
 
 
 def prepare(data: Path | None, folder: Path, names: Sequence[str], wanted: Part) -> list[Pack]:
@@ -195,9 +214,19 @@ def prepare(data: Path | None, folder: Path, names: Sequence[str], wanted: Part)
         path = folder / f"{name}_{wanted}.zip"
         if not path.is_file():
             if data is None or not data.is_dir():
-                raise InputError(
-                    f"{path} is missing; give the folder of the data sets with --data"
-                )
-            write_pack(path, SOURCES[name](data, wanted))
+                raise InputError(f"{path} is missing; give the folder of the data sets with --data")
+            write_pack(path, SOURCES[name].make(data, wanted))
         packs.append(read_pack(path))
     return packs
+
+
+def held_out(pack: Pack, keep: Callable[[str], bool]) -> Pack:
+    """A pack whose examples are of the pictures that are kept alone."""
+    chosen = [e for e in pack.examples if all(keep(pack.keys[row]) for row in e.pictures)]
+    return replace(pack, examples=tuple(chosen))
+
+
+def fold_of(keys: Sequence[str], folds: int) -> dict[str, int]:
+    """Fold of each picture for cross-validation: runs of neighbours, in order of their names."""
+    ordered = sorted(set(keys), key=lambda key: (len(key), key))
+    return {key: i * folds // len(ordered) for i, key in enumerate(ordered)}

@@ -30,6 +30,8 @@ WHOLE: Final[Share] = (0.0, 0.0, 1.0, 1.0)
 MOST_DATES: Final = 12
 # From this many pixels along the longer side, three by three parts instead of two by two.
 _LARGE: Final = 320
+# Below this, parts hold no more than the whole shows.
+_TINY: Final = 80
 _SMALLEST: Final = 8
 
 
@@ -71,7 +73,7 @@ def views_of(pictures: Sequence[Picture], region: Share | None = None) -> list[V
     views = []
     for date, picture in enumerate(pictures):
         read, size = _reader(picture)
-        grid = 0 if len(pictures) > 2 else 3 if max(size) >= _LARGE and len(pictures) == 1 else 2
+        grid = _grid(size, len(pictures))
         places = [(WHOLE, False)]
         places += [
             ((x / grid, y / grid, (x + 1) / grid, (y + 1) / grid), False)
@@ -84,6 +86,13 @@ def views_of(pictures: Sequence[Picture], region: Share | None = None) -> list[V
             tile = read(place)
             views.append(View(_fitted(tile.data), tile.bands, place, date, asked))
     return views
+
+
+def _grid(size: tuple[int, int], dates: int) -> int:
+    """Parts along a side; 0 where there is no detail, or no room, for parts."""
+    if dates > 2 or max(size) < _TINY:
+        return 0
+    return 3 if dates == 1 and max(size) >= _LARGE else 2
 
 
 def _widened(region: Share, size: tuple[int, int]) -> Share:
@@ -110,7 +119,10 @@ def _reader(picture: Picture) -> tuple[Callable[[Share], Tile], tuple[int, int]]
 
     def part(place: Share) -> Tile:
         w = _window(place, (width, height))
-        rows, columns = slice(w.row_off, w.row_off + w.height), slice(w.col_off, w.col_off + w.width)
+        rows, columns = (
+            slice(w.row_off, w.row_off + w.height),
+            slice(w.col_off, w.col_off + w.width),
+        )
         return Tile(tile.data[:, rows, columns], tile.bands, tile.observed)
 
     return part, (width, height)
