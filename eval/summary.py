@@ -9,7 +9,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -61,6 +61,10 @@ class Report:
     details: Mapping[str, Any] = field(default_factory=dict)
     plots: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
     done: Callable[[], None] | None = None
+
+    def with_plots(self, plots: Mapping[str, Callable[[Path], None]]) -> Report:
+        """The same with further figures or pages."""
+        return replace(self, plots={**self.plots, **plots})
 
     def summary(self) -> dict[str, Any]:
         """The content of `summary.json`."""

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from terralogue.eval import classification, intent, retrieval, vqa
+from terralogue.eval import caption, classification, intent, retrieval, vqa
 from terralogue.eval.summary import Report
 
 
@@ -40,6 +40,9 @@ TASKS: dict[str, Task] = {
     "vqa": Task("questions about pictures, scored strictly",
                 "file of questions, or its folder",
                 vqa.add_arguments, vqa.run),
+    "caption": Task("descriptions of pictures, or of changes between dates",
+                    "caption file, or its folder",
+                    caption.add_arguments, caption.run),
     "intent": Task("route, tool and target of vague questions",
                    "items with gold (JSON lines)", intent.add_arguments, intent.run),
 }  # fmt: skip

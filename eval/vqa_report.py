@@ -116,12 +116,10 @@ def evaluate(
         plots=plots,
         done=answers.done,
     )
-    page = partial(
-        write_page, report.summary, list(plots), _worst(questions, readings, marks),
-        "Wrong answers, the most confident first",
-    )  # fmt: skip
-    plots["report.html"] = page
-    return report
+    heading = "Wrong answers, the most confident first"
+    worst = _worst(questions, readings, marks)
+    page = partial(write_page, report.summary, list(plots), worst, heading)
+    return report.with_plots({"report.html": page})
 
 
 def _table(questions: Sequence[Question], right: Sequence[bool]) -> Table:
