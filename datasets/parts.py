@@ -34,24 +34,42 @@ RUNS: Final = {
     # Numbers are those of the pictures, whatever the number of questions on them.
     "rsvqa_lr": 10,
     "rsvqa_hr": 5,
+    "eth_roads": 5,
+    # Chips of several cities, and plots that lie apart.
+    "inria_samples": 2,
+    "neon_trees": 2,
+}
+# Sets of few places: whole places that training leaves out. Those of the building footprints are
+# columns of map tiles at zoom 19, since their finer tiles show the same ground.
+PLACES: Final[dict[str, dict[str, Part]]] = {
+    "sen2ships": {"durban": "val", "klang": "test"},
+    "fair_buildings": {"443117": "val", "309614": "test"},
 }
 _PERIOD = 10
 _VAL, _TEST = 3, 8
 _NUMBER = re.compile(r"(\d+)\D*$")
+_MAP_TILE = re.compile(r"(\d+)-\d+-(\d+)$")
+_COARSEST = 19
 
 
 def part(dataset: str, name: str) -> Part:
     """The part that an image belongs to.
 
     Args:
-        dataset: key of RUNS.
-        name: file name or path of the image; the last number in its stem counts.
+        dataset: key of RUNS or PLACES.
+        name: file name or path of the image; the last number in its stem counts. Of PLACES the
+            name of the place, or of a map tile `…-x-y-zoom`.
 
     Raises:
         InputError: an unknown data set, or a name without a number.
     """
+    if dataset in PLACES:
+        tile = _MAP_TILE.search(PurePath(name).stem)
+        column = None if tile is None else str(int(tile[1]) >> int(tile[2]) - _COARSEST)
+        return PLACES[dataset].get(column or PurePath(name).name, "train")
     if dataset not in RUNS:
-        raise InputError(f"there are no parts of {dataset!r}; they are cut for: {', '.join(RUNS)}")
+        known = ", ".join([*RUNS, *PLACES])
+        raise InputError(f"there are no parts of {dataset!r}; they are cut for: {known}")
     found = _NUMBER.search(PurePath(name).stem)
     if found is None:
         raise InputError(f"{name} has no number by which {dataset} is cut into parts")

@@ -31,3 +31,13 @@ def test_a_name_without_a_number_and_an_unknown_set_are_refused() -> None:
         part("ucm", "agricultural.tif")
     with pytest.raises(InputError, match="rsicd"):
         part("imagenet", "cat_1.jpg")
+
+
+def test_places_go_into_a_part_as_a_whole_whatever_the_zoom_of_the_map() -> None:
+    assert part("sen2ships", "sen2ships/durban") == "val"
+    assert part("sen2ships", "athens") == "train"
+    # The same ground at zooms 19, 20 and 21.
+    names = ("OAM-309614-261632-19.tif", "OAM-619228-523265-20.tif", "OAM-1238458-1046530-21.tif")
+    assert {part("fair_buildings", name) for name in names} == {"test"}
+    assert part("fair_buildings", "OAM-1772470-966380-21.webp") == "val"
+    assert part("fair_buildings", "OAM-1238448-1046528-21.tif") == "train"
