@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from terralogue.datasets.errors import InputError
@@ -20,6 +20,7 @@ from terralogue.datasets.scene import Scene
 from terralogue.datasets.tiles import Tile
 from terralogue.vlm import embedded_clip
 from terralogue.vlm.embedded_clip import EmbeddedCLIP
+from terralogue.vlm.minilm import encode
 from terralogue.vlm.vlm import VLM, Picture, Query, Reading, Task
 from terralogue.vlm.vlm_calibration import Calibration
 from terralogue.vlm.vlm_checkpoint import FOLDER, fingerprint, read_model
@@ -106,11 +107,7 @@ class EmbeddedVLM(VLM):
         if task == "grounding":
             return [self._pointed(query) for query in queries]
         seen = self.look(queries)
-        if self._adapted is not None:
-            self._adapted.set_adapter(task)
-        inputs = self._inputs(queries, seen, task)
-        with torch.inference_mode():
-            memory, mask = self.reader.encode(inputs)
+        memory, mask = self._memory(queries, seen, task)
         far = [self._distance(query, each) for query, each in zip(queries, seen, strict=True)]
         if task == "caption":
             said = search(
@@ -126,14 +123,26 @@ class EmbeddedVLM(VLM):
             self._judged(answers, distances) for answers, distances in zip(ranked, far, strict=True)
         ]
 
+    def memory(self, queries: Sequence[Query], task: Task) -> tuple[Tensor, Tensor]:
+        """What the decoder attends to for each query, and where it is no padding."""
+        return self._memory(queries, self.look(queries), task)
+
+    def _memory(
+        self, queries: Sequence[Query], seen: Sequence[Seen], task: Task
+    ) -> tuple[Tensor, Tensor]:
+        if self._adapted is not None:
+            self._adapted.set_adapter(task)
+        with torch.inference_mode():
+            return self.reader.encode(self._inputs(queries, seen, task))
+
     def look(self, queries: Sequence[Query]) -> list[Seen]:
         """Views and tokens of the pictures of queries."""
         keys = [(tuple(map(id, q.pictures)), q.region) for q in queries]
-        unique = {key: query for key, query in zip(keys, queries, strict=True)}
+        unique = dict(zip(keys, queries, strict=True))
         with ThreadPoolExecutor(_THREADS) as pool:
             made = list(pool.map(lambda q: views_of(q.pictures, _share(q)), unique.values()))
         tokens = tokens_of(self.clip.tower, [view for views in made for view in views])
-        parts = tokens.split([len(views) for views in made])
+        parts = torch.split(tokens, [len(views) for views in made])
         looked = {
             key: Seen(part, tuple(replace(v, data=v.data[:, :0, :0]) for v in views))
             for key, part, views in zip(unique, parts, made, strict=True)
@@ -207,8 +216,7 @@ class EmbeddedVLM(VLM):
         picture = float(self.support.picture(seen.features).max())
         if not query.question:
             return picture, 0.0
-        asked = self.clip.text.encode([query.question])
-        return picture, float(self.support.question(asked)[0])
+        return picture, float(self.support.question(encode([query.question]))[0])
 
     def _pointed(self, query: Query) -> Reading:
         from terralogue.vlm.referring import refer
@@ -264,7 +272,7 @@ def load(folder: str, device: str) -> EmbeddedVLM:
     clip = embedded_clip.load("", device)
     reader, adapted = read_model(path, clip.fingerprint)
     return EmbeddedVLM(
-        clip, reader.to(device), adapted, Calibration.read(path), Support.read(path),
+        clip, nn.Module.to(reader, device), adapted, Calibration.read(path), Support.read(path),
         f"embedded:{folder}" if folder else "embedded", fingerprint(path),
     )  # fmt: skip
 
@@ -280,5 +288,6 @@ def untrained(seed: int) -> EmbeddedVLM:
                 list(words.pieces), width=32, encoder_layers=1, decoder_layers=1, heads=2, feed=64,
                 image_width=token_width(clip.tower), tower=clip.fingerprint,
             )
-        ).eval()  # fmt: skip
+        )  # fmt: skip
+    nn.Module.eval(reader)
     return EmbeddedVLM(clip, reader, None, Calibration(), None, "tiny", f"{seed:016x}")

@@ -73,12 +73,24 @@ def data_path(name: str) -> Path:
     )
 
 
+def _full_size(argv: Sequence[str]) -> bool:
+    """Whether the options name a full-size model; the embedded one has options of its own."""
+    told = argparse.ArgumentParser(add_help=False)
+    told.add_argument("--vlm", default="embedded")
+    known, _ = told.parse_known_args(argv)
+    return str(known.vlm).partition(":")[0] != "embedded"
+
+
 def main(argv: Sequence[str]) -> int:
     """Train; 0 when the steps are done.
 
     Raises:
         InputError: an option, or data that is missing.
     """
+    if not _full_size(argv):
+        from terralogue.vlm.vlm_command import lora
+
+        return lora(argv)
     args = parser().parse_args(argv)
     for name in _POSITIVE:
         value = getattr(args, name)
@@ -86,11 +98,6 @@ def main(argv: Sequence[str]) -> int:
             raise InputError(f"--{name} {value} is too little; give more than 0")
     args.data = [data_path(name) for name in args.data]
     provider, _, base = args.vlm.partition(":")
-    if provider == "embedded":
-        from terralogue.vlm.vlm_lora import train
-
-        code: int = train(args)
-        return code
     if provider != "hf" or not base:
         raise InputError(
             f"--vlm {args.vlm} cannot be trained; give embedded or hf:<repo or folder>[+4bit]"

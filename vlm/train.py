@@ -21,6 +21,7 @@ STAGES: Final = {
     "refer": "terralogue.vlm.referring_command",
     "lora": "terralogue.vlm.lora_command",
     "base": "terralogue.vlm.vlm_command",
+    "calibrate": "terralogue.vlm.vlm_calibrate",
 }
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from peft import PeftModel
+from torch import nn
 
 from terralogue.datasets.errors import InputError
 from terralogue.vlm.vlm_config import TASKS, ReaderConfig
@@ -39,8 +40,7 @@ def read_base(folder: Path, tower: str) -> ReaderModel:
             f"the model in {folder} was trained with the image tower {config.tower}, this one is "
             f"{tower}; give the tower that belongs to it"
         )
-    reader: ReaderModel = model.float().eval()
-    return reader
+    return model.float().eval()  # type: ignore[no-any-return, no-untyped-call]
 
 
 def fingerprint(folder: Path) -> str:
@@ -50,6 +50,15 @@ def fingerprint(folder: Path) -> str:
         digest.update(path.relative_to(folder).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def write(model: ReaderModel | PeftModel, folder: Path) -> None:
+    """Write a base, or the adapter that is in use in a folder named after it, half precision."""
+    halved: Any = nn.Module.to(model, "cpu").half()
+    if isinstance(model, PeftModel):
+        halved.save_pretrained(folder, selected_adapters=[model.active_adapter])
+    else:
+        halved.save_pretrained(folder)
 
 
 def read_model(folder: Path, tower: str) -> tuple[ReaderModel, PeftModel | None]:
@@ -76,5 +85,5 @@ def read_model(folder: Path, tower: str) -> tuple[ReaderModel, PeftModel | None]
             raise InputError(f"the adapter in {path} cannot be read ({error})") from error
     if adapted is None:
         return base, None
-    adapted.float().eval()
+    nn.Module.eval(nn.Module.float(adapted))
     return base, adapted

@@ -137,6 +137,7 @@ def main(argv: Sequence[str]) -> int:
         InputError: an option, or a data set that is missing.
     """
     args, config = _options("base", argv)
+    from terralogue.vlm.vlm_checkpoint import write
     from terralogue.vlm.vlm_config import TASKS, ReaderConfig
     from terralogue.vlm.vlm_model import ReaderModel
     from terralogue.vlm.vlm_sources import SOURCES
@@ -155,7 +156,7 @@ def main(argv: Sequence[str]) -> int:
     )
     weights = {name: source.base for name, source in SOURCES.items()}
     _train(model, config, args, train, val, weights, TASKS, clip)
-    model.to("cpu").half().save_pretrained(args.out)
+    write(model, args.out)
     return 0
 
 
@@ -166,7 +167,7 @@ def lora(argv: Sequence[str]) -> int:
         InputError: an option, a base that cannot be read, or a data set that is missing.
     """
     args, config = _options("lora", argv)
-    from terralogue.vlm.vlm_checkpoint import FOLDER, read_base
+    from terralogue.vlm.vlm_checkpoint import FOLDER, read_base, write
     from terralogue.vlm.vlm_sources import SOURCES
     from terralogue.vlm.vlm_training import with_adapter
 
@@ -176,5 +177,5 @@ def lora(argv: Sequence[str]) -> int:
     model = with_adapter(base, args.adapter, config.rank)
     weights = {name: getattr(source, args.adapter) for name, source in SOURCES.items()}
     _train(model, config, args, train, val, weights, [args.adapter], clip)
-    model.to("cpu").half().save_pretrained(args.out, selected_adapters=[args.adapter])
+    write(model, args.out)
     return 0

@@ -11,7 +11,7 @@ from terralogue.vlm.vlm import Task
 TASKS: Final[tuple[Task, ...]] = ("qa", "caption")
 
 
-class ReaderConfig(PretrainedConfig):
+class ReaderConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
     """Sizes and vocabulary; see `ReaderModel`.
 
     Args:

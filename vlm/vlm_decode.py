@@ -127,7 +127,7 @@ def likelihoods(
 
 
 def padded(answers: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Words to read, the start first, and words to say: both (n, longest), labels -100 at the end."""
+    """Words to read, the start first, and to say, -100 beyond the end: both (n, longest)."""
     longest = max(map(len, answers))
     words = torch.full((len(answers), longest), _PAD, dtype=torch.long)
     labels = torch.full((len(answers), longest), -100, dtype=torch.long)

@@ -122,7 +122,7 @@ def article(noun: str) -> str:
 
 
 def _said(forms: Sequence[str], rng: np.random.Generator, noun: str, other: str = "") -> str:
-    return forms[rng.integers(len(forms))].format(
+    return forms[int(rng.integers(len(forms)))].format(
         a=article(noun), one=plural(noun) if other else noun, many=plural(noun), other=other
     )
 

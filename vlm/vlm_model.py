@@ -108,10 +108,11 @@ class Layer(nn.Module):
         x = x + self.drop(self.own(y, y, mask, causal=memory is not None))
         if self.across is not None and self.across_norm is not None and memory is not None:
             x = x + self.drop(self.across(self.across_norm(x), memory, seen))
-        return x + self.drop(self.down(F.gelu(self.up(self.feed_norm(x)))))
+        y: Tensor = self.drop(self.down(F.gelu(self.up(self.feed_norm(x)))))
+        return x + y
 
 
-class ReaderModel(PreTrainedModel):
+class ReaderModel(PreTrainedModel):  # type: ignore[no-untyped-call]
     """Encoder over views and question, decoder of words."""
 
     config_class = ReaderConfig
@@ -145,7 +146,7 @@ class ReaderModel(PreTrainedModel):
         self.spoken = nn.Linear(width, config.text_width)
         self.bias = nn.Parameter(torch.zeros(pieces))
         self.drop = nn.Dropout(config.dropout)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     @classmethod
     def begin(cls, config: ReaderConfig) -> ReaderModel:
@@ -168,7 +169,7 @@ class ReaderModel(PreTrainedModel):
         Returns:
             (n, length, width), and bool (n, length) that is False for padding.
         """
-        n, views = inputs.seen.shape
+        n = len(inputs.seen)
         kind = self.heard.weight.dtype
         tokens = inputs.tokens.to(kind)
         local = self.local(tokens[:, :, :-1])
@@ -203,7 +204,8 @@ class ReaderModel(PreTrainedModel):
         for layer in self.decoder:
             x = layer(x, None, memory, seen)
         out = self.spoken(self.decoder_norm(x))
-        return (out @ self.words.weight.T + self.bias).float()
+        logits: Tensor = out @ self.words.weight.T + self.bias
+        return logits.float()
 
     def forward(self, inputs: Inputs, words: Tensor, labels: Tensor | None = None, **_: Any) -> Any:
         """Logits (n, length, pieces), and the mean cross-entropy where labels are given.

@@ -34,9 +34,10 @@ def _seen(scene: Simulated) -> tuple[NDArray[np.uint8] | Tile, tuple[Band, ...]]
     bands = tuple(scene.bands)
     data: NDArray[np.generic] = scene.data
     if scene.unit == "DN":
-        data = np.clip(np.round(scene.data), 0, 255).astype(np.uint8)
+        bytes_ = np.clip(np.round(scene.data), 0, 255).astype(np.uint8)
         if len(bands) == 3:
-            return data, bands
+            return bytes_, bands
+        data = bytes_
     return Tile(np.nan_to_num(normalise(data, bands)), bands), bands
 
 

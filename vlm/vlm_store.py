@@ -105,7 +105,7 @@ class Store:
         with ThreadPoolExecutor(_THREADS) as pool:
             bar = tqdm(total=len(jobs), desc="image tokens", unit="sight", disable=None)
             for chunk in _chunks(jobs, _AT_ONCE):
-                made = list(pool.map(lambda job: _views(packs, *job, seed), chunk))
+                made = list(pool.map(lambda job: _views(packs, job[0], job[1], seed), chunk))
                 flat = [view for each in made for view in each]
                 parts.append(tokens_of(tower, flat).to(device))
                 views += [(view.place, view.date, view.asked) for view in flat]
@@ -151,7 +151,7 @@ class Store:
         return Inputs(
             self.tokens[rows], self.places[rows], self.dates[rows], self.asked[rows], seen,
             self.states[words], heard,
-            torch.tensor([TASKS.index(task) for task in tasks], device=device),  # type: ignore[arg-type]
+            torch.tensor([TASKS.index(task) for task in tasks], device=device),
         )  # fmt: skip
 
 

@@ -2,20 +2,22 @@
 
 A picture is far where its features lie outside the subspace and the spread of the training
 pictures' (Mahalanobis distance in principal components, Lee et al. 2018, and the norm of what the
-components leave over, Wang et al. 2022, "ViM"); a question is far where no question of the training
-data is near it in the space of texts. Each is divided by a limit measured on held-out data, so that
-1 is at the limit.
+components leave over, Wang et al. 2022, "ViM"). A question is far where its meaning is nearer to
+questions that no picture answers (`plain_questions.py`) than to those that one does, by a logistic
+regression on sentence embeddings. Both are divided by a limit, so that 1 is at the limit.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from sklearn.linear_model import LogisticRegression
 
 from terralogue.datasets.errors import InputError
 
@@ -23,9 +25,11 @@ Floats = NDArray[np.float32]
 
 SUPPORT: Final = "support.safetensors"
 _COMPONENTS: Final = 128
-# Share of held-out data within the limit.
+# Share of held-out pictures within the limit.
 WITHIN: Final = 0.99
-_NEIGHBOURS: Final = 5
+# Probability that a picture answers the question, at the limit.
+ANSWERABLE: Final = 0.4
+_PENALTY: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -33,47 +37,53 @@ class Support:
     """What the training data looked like.
 
     Attributes:
-        mean: (k,) of the features of training views.
+        mean: (k,) of the features of training pictures.
         components: (components, k) principal directions, divided by their spread.
         basis: (components, k) the same, of length 1.
-        limits: of the distance within, of what is left over, and of questions.
-        questions: (n, d) embeddings of training questions, L2-normalised.
+        limits: (2,) of the distance within the subspace, and of what is left over.
+        weights: (d,) of the regression on embeddings of questions.
+        bias: (1,) of it.
     """
 
     mean: Floats
     components: Floats
     basis: Floats
     limits: Floats
-    questions: Floats
+    weights: Floats
+    bias: Floats
 
     @classmethod
     def fitted(
-        cls, features: Floats, held_out: Floats, questions: Floats, asked: Floats
+        cls, features: Floats, held_out: Floats, seeable: Floats, unseeable: Floats
     ) -> Support:
-        """Fit to training data, with limits that 99 % of held-out data keep.
+        """Fit to training data, with limits that 99 % of held-out pictures keep.
 
         Args:
             features: (n, k) of training pictures.
             held_out: (m, k) of pictures that were not trained on.
-            questions: (p, d) embeddings of training questions.
-            asked: (q, d) embeddings of other questions of the same kind.
+            seeable: (p, d) embeddings of questions that a picture answers.
+            unseeable: (q, d) embeddings of questions that none does.
         """
         mean = features.mean(axis=0)
         _, spread, basis = np.linalg.svd(features - mean, full_matrices=False)
         count = min(_COMPONENTS, len(spread))
         sizes = np.maximum(spread[:count] / np.sqrt(len(features)), 1e-6)
+        regression = LogisticRegression(C=_PENALTY, class_weight="balanced", max_iter=5000)
+        marks = np.r_[np.ones(len(seeable)), np.zeros(len(unseeable))]
+        regression.fit(np.concatenate([seeable, unseeable]), marks)
         made = cls(
             mean.astype(np.float32),
             (basis[:count] / sizes[:, None]).astype(np.float32),
             basis[:count].astype(np.float32),
-            np.ones(3, np.float32),
-            questions.astype(np.float32),
+            np.ones(2, np.float32),
+            regression.coef_[0].astype(np.float32),
+            regression.intercept_.astype(np.float32),
         )
-        within, left = made._parts(held_out)
-        limits = [np.quantile(part, WITHIN) for part in (within, left, made._unheard(asked))]
+        limits = [np.quantile(part, WITHIN) for part in made._parts(held_out)]
         return cls(
-            made.mean, made.components, made.basis, np.array(limits, np.float32), made.questions
-        )
+            made.mean, made.components, made.basis, np.array(limits, np.float32), made.weights,
+            made.bias,
+        )  # fmt: skip
 
     def _parts(self, features: Floats) -> tuple[Floats, Floats]:
         centred = features - self.mean
@@ -81,28 +91,20 @@ class Support:
         left = np.linalg.norm(centred - centred @ self.basis.T @ self.basis, axis=1)
         return within, left
 
-    def _unheard(self, embeddings: Floats) -> Floats:
-        near = np.sort(embeddings @ self.questions.T, axis=1)[:, -_NEIGHBOURS:]
-        return np.asarray(1 - near.mean(axis=1), np.float32)
-
     def picture(self, features: Floats) -> Floats:
         """Distance of pictures, by features (n, k): (n,), 1 at the limit."""
         within, left = self._parts(features)
         return np.asarray(np.maximum(within / self.limits[0], left / self.limits[1]), np.float32)
 
     def question(self, embeddings: Floats) -> Floats:
-        """Distance of questions, by embeddings (n, d): (n,), 1 at the limit."""
-        return np.asarray(self._unheard(embeddings) / self.limits[2], np.float32)
+        """Distance of questions, by sentence embeddings (n, d): (n,), 1 at the limit."""
+        answerable = 1 / (1 + np.exp(-(embeddings @ self.weights + self.bias)))
+        return np.asarray((1 - answerable) / (1 - ANSWERABLE), np.float32)
 
     def write(self, folder: Path) -> None:
-        """Write `support.safetensors`, half precision."""
-        arrays = {
-            name: np.ascontiguousarray(getattr(self, name).astype(kind))
-            for name, kind in (
-                ("mean", np.float32), ("components", np.float32), ("basis", np.float16),
-                ("limits", np.float32), ("questions", np.float16),
-            )
-        }  # fmt: skip
+        """Write `support.safetensors`; the basis in half precision."""
+        arrays = {f.name: np.ascontiguousarray(getattr(self, f.name)) for f in fields(self)}
+        arrays["basis"] = arrays["basis"].astype(np.float16)
         save_file(arrays, folder / SUPPORT)
 
     @classmethod
@@ -115,7 +117,6 @@ class Support:
         try:
             arrays = load_file(folder / SUPPORT)
             return cls(**{name: value.astype(np.float32) for name, value in arrays.items()})
-        except (OSError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{folder / SUPPORT} cannot be read ({error}); calibrate again"
-            ) from error
+        except (OSError, TypeError, ValueError, SafetensorError) as error:
+            message = f"{folder / SUPPORT} cannot be read ({error}); calibrate again"
+            raise InputError(message) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -27,8 +27,8 @@ def token_width(tower: ImageTower) -> int:
     return _channels(coarse) + 4 * _channels(fine)
 
 
-def _channels(block: torch.nn.Module) -> int:
-    return int(block.conv_pwl.out_channels)  # type: ignore[union-attr, arg-type]
+def _channels(block: Any) -> int:
+    return int(block.conv_pwl.out_channels)
 
 
 def image_tokens(tower: ImageTower, images: Tensor, bands: Sequence[Band]) -> Tensor:
@@ -56,7 +56,7 @@ def image_tokens(tower: ImageTower, images: Tensor, bands: Sequence[Band]) -> Te
 
 @torch.inference_mode()
 def tokens_of(tower: ImageTower, views: Sequence[View]) -> Tensor:
-    """Tokens of views of any sensors, in their order: float16 (n, TOKENS, token_width) on the CPU."""
+    """Tokens of views of any sensors, in order: float16 (n, TOKENS, token_width) on the CPU."""
     device = next(tower.parameters()).device
     groups: dict[tuple[Band, ...], list[int]] = {}
     for i, view in enumerate(views):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -85,7 +85,8 @@ class ReaderTrainer:
     ) -> None:  # fmt: skip
         torch.manual_seed(config.seed)
         self.device = store.tokens.device
-        self.model, self.config, self.out = model.to(self.device), config, out
+        self.model, self.config, self.out = model, config, out
+        nn.Module.to(model, self.device)
         self.reader = reader_of(model)
         self.store, self.mixture = store, mixture
         self.judged, self.judged_store = judged, judged_store
@@ -107,6 +108,11 @@ class ReaderTrainer:
         out.mkdir(parents=True, exist_ok=True)
         if (out / "state.pt").is_file():
             self._resume()
+
+    @property
+    def averaged(self) -> Learned:
+        """The averaged values of what is trained."""
+        return cast(Learned, self.average.module)
 
     @property
     def progress(self) -> float:
@@ -134,7 +140,7 @@ class ReaderTrainer:
                 self._save()
                 saved = time.monotonic()
         bar.close()
-        self.average.module.hand_to(self.learned)
+        self.averaged.hand_to(self.learned)
         self.model.eval()
 
     def _update(self) -> float:
@@ -187,7 +193,7 @@ class ReaderTrainer:
 
     def _judge(self, loss: float) -> None:
         kept = Learned([p.detach().clone() for p in self.learned.parameters()])
-        self.average.module.hand_to(self.learned)
+        self.averaged.hand_to(self.learned)
         self.model.eval()
         scores = {
             f"{pack.name}": exact(self.reader, self.judged_store, number, pack, self.words)

@@ -113,16 +113,17 @@ def _reader(picture: Picture) -> tuple[Callable[[Share], Tile], tuple[int, int]]
     if isinstance(picture, Scene):
         reader = TileReader(picture)
         size = (picture.width, picture.height)
-        return lambda place: reader.read(_window(place, size)), size
+
+        def read(place: Share) -> Tile:
+            columns, rows = _spans(place, size)
+            return reader.read(Window.from_slices(rows, columns))
+
+        return read, size
     tile = picture if isinstance(picture, Tile) else _tile(picture)
     height, width = tile.data.shape[1:]
 
     def part(place: Share) -> Tile:
-        w = _window(place, (width, height))
-        rows, columns = (
-            slice(w.row_off, w.row_off + w.height),
-            slice(w.col_off, w.col_off + w.width),
-        )
+        columns, rows = (slice(*ends) for ends in _spans(place, (width, height)))
         return Tile(tile.data[:, rows, columns], tile.bands, tile.observed)
 
     return part, (width, height)
@@ -137,14 +138,13 @@ def _tile(picture: NDArray[np.uint8]) -> Tile:
     return Tile(normalise(picture, RGB_BANDS), RGB_BANDS)
 
 
-def _window(place: Share, size: tuple[int, int]) -> Window:
+def _spans(place: Share, size: tuple[int, int]) -> list[tuple[int, int]]:
+    """First and last column, first and last row, of at least one pixel; the last is outside."""
     ends = []
     for axis in (0, 1):
         low = min(int(place[axis] * size[axis]), size[axis] - 1)
-        high = max(low + 1, min(size[axis], round(place[axis + 2] * size[axis])))
-        ends.append((low, high - low))
-    (left, width), (top, height) = ends
-    return Window(left, top, width, height)
+        ends.append((low, max(low + 1, min(size[axis], round(place[axis + 2] * size[axis])))))
+    return ends
 
 
 def _fitted(data: NDArray[np.float32]) -> NDArray[np.float32]:

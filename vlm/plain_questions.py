@@ -1,0 +1,70 @@
+"""Questions as people put them: those that a picture from above answers, and those that none does.
+
+They tell the two apart by meaning; the models' tests ask others.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SEEABLE: Final = (
+    "what's going on here", "what do you see", "describe this for me", "what kind of place is it",
+    "is this a city or the countryside", "any water around", "are there trees", "is it a harbour",
+    "looks like a farm, right?", "is there an airport", "can you spot any planes",
+    "how many boats are in there", "do you see houses", "is there a road running through it",
+    "what's the big thing in the middle", "what is in the upper left corner",
+    "is there more forest or more field", "are there more cars than trees",
+    "what does the ground look like", "is this built up", "is there a bridge over the river",
+    "where's the beach", "point at the storage tanks", "which crop land is this",
+    "has anything changed between the two", "what is different in the second picture",
+    "did they build something new", "is the forest gone", "was there a flood",
+    "is it a parking lot or a stadium", "what is the main land cover", "is it mostly desert",
+    "tell me about this picture", "what am I looking at here", "is there snow",
+    "are there clouds in the way", "count the tennis courts", "how many planes are parked",
+    "is there a swimming pool behind a house", "is there a railway station",
+    "is the area dense or sparse", "does this show an industrial area", "green or brown fields?",
+    "what is the biggest building like", "do you think it is a residential area",
+    "are the ships close to the shore", "what colour are the roofs", "is the river wide",
+    "is it rural", "is there a playground next to the school", "what's this round thing",
+    "is there anything burnt", "does it look dry", "summarise the scene", "write a caption",
+    "is this optical or radar", "what is here", "is there an intersection", "is the lake big",
+    "are the roads straight", "what's this?", "what is this place", "explain what we see",
+    "anything interesting?", "what can you tell me about this area", "is there a town nearby",
+    "so what changed", "what happened here between these dates", "how much has it grown",
+    "did the lake shrink", "new buildings?", "show me where the roads are", "find the airplanes",
+    "highlight the houses", "where is the white roof by the river", "which side has more houses",
+    "what's on the left", "what is along the coast", "is the sea visible", "can we see a runway",
+    "is there a golf course", "mountains or plains?", "is it a desert or a beach",
+    "are those crops or grass", "how green is it", "how many buildings roughly",
+    "a rough number of cars please", "is it crowded with houses", "any sports fields?",
+    "does anything look damaged", "is that a factory", "is this a school or a hospital",
+    "what type of land is this", "land use?", "scene type?", "is this picture of a port",
+    "where are most of the trees", "which class fits best", "are there any vehicles on the road",
+    "is there some bare soil", "is the field irrigated in circles", "what shape is the pond",
+    "is there a lot of vegetation", "how would you caption this", "give me a short description",
+)  # fmt: skip
+UNSEEABLE: Final = (
+    "who owns this field", "who lives in this house", "what is the owner's name",
+    "what does this land cost", "how much is the building worth", "is the rent high here",
+    "what will it look like next year", "will it rain tomorrow", "when will the harvest be",
+    "what was here a hundred years ago", "when was the bridge built", "who designed the stadium",
+    "why did they cut the trees", "why was the airport built here", "what are people saying",
+    "how many people live here", "what language do they speak", "are the people happy",
+    "what is the name of this street", "what is the phone number of the school",
+    "what is the password", "how loud is it here", "what does it smell like",
+    "what is the temperature of the water", "is the water safe to drink", "how deep is the lake",
+    "is the soil contaminated", "what is under the ground", "what is inside the building",
+    "what is in the storage tanks", "what fuel is in these tanks", "are the planes insured",
+    "who is the president", "what is the capital of France", "what is two plus two",
+    "write me a poem", "tell me a joke", "what is your favourite colour", "how old are you",
+    "can you book a flight", "what should I have for dinner", "who won the match in the stadium",
+    "which team plays here", "what time does the shop open", "is the church catholic",
+    "what is the crime rate", "how fast are the cars going", "where are the ships sailing to",
+    "what is the tax on this property", "is building allowed here by law",
+    "which company runs the factory", "what do they make in the factory",
+    "how much money does the farm make", "what is the population", "is this a military secret",
+    "who took this picture", "which animal lives in the forest", "what is the weather like tomorrow",
+    "is the house for sale", "how many rooms does the house have", "what is the meaning of life",
+    "translate this into German", "who should I vote for", "is the bridge safe to cross",
+    "how heavy is the ship", "what is the voltage of the power line", "what is the stock price",
+)  # fmt: skip
