@@ -75,6 +75,8 @@ class Trainer:
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
         device = self.accelerator.device
+        # Inputs come in a few sizes only, so trying out algorithms for each pays.
+        torch.backends.cudnn.benchmark = True
         model = AlignModel(config, init, device)
         self.meanings = TextTable(encode_frozen, device)
         if isinstance(model.text, FixedText):

@@ -79,11 +79,13 @@ def roughen(images: Tensor, rng: np.random.Generator) -> Tensor:
     # Below zero it sharpens.
     amount = np.where(rng.random(n) < 0.4, rng.uniform(-0.5, 1.0, n), 0.0)
     images = torch.lerp(images, blurred, _on(images, amount[:, None, None, None]))
-    half = np.where(rng.random(n) < 0.3, rng.uniform(0.05, 0.22, n), 0.0)[:, None, None]
-    middle = rng.random((n, 2, 1, 1))
-    rows, columns = np.arange(height)[:, None] / height, np.arange(width)[None] / width
-    covered = np.maximum(abs(rows - middle[:, 0]), abs(columns - middle[:, 1])) < half
-    return images.masked_fill(torch.from_numpy(covered[:, None]).to(images.device), 0.0)
+    half = _on(
+        images, np.where(rng.random(n) < 0.3, rng.uniform(0.05, 0.22, n), 0.0)[:, None, None]
+    )
+    middle = _on(images, rng.random((2, n, 1, 1)))
+    down, right = (torch.arange(side, device=images.device) / side for side in (height, width))
+    away = torch.maximum((down[:, None] - middle[0]).abs(), (right - middle[1]).abs())
+    return images.masked_fill((away < half)[:, None], 0.0)
 
 
 def _on(images: Tensor, values: NDArray[np.floating]) -> Tensor:

@@ -93,7 +93,7 @@ def draw(source: Source, config: AlignConfig, rng: np.random.Generator, stock: S
     else:
         planes = augment(planes, size, rng, strong=config.strong)
         planes = roughen(planes, rng) if config.strong else planes
-    images = relight(planes, bands, rng)
+    images = relight(planes, bands, rng).contiguous(memory_format=torch.channels_last)
     texts, owners = [], []
     for i, row in enumerate(rows):
         own = source.captions[row]

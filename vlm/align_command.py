@@ -16,14 +16,17 @@ if TYPE_CHECKING:
     from terralogue.vlm.align_data import Source
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are `InputError`s."""
+
     def error(self, message: str) -> None:  # type: ignore[override]
+        """Raise what argparse found wrong."""
         raise InputError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
 
 
 def parser() -> argparse.ArgumentParser:
     """The options; those of `AlignConfig` mirror its fields."""
-    made = _Parser(prog="terralogue train align", description="Align images with texts.")
+    made = Parser(prog="terralogue train align", description="Align images with texts.")
     add = made.add_argument
     add("--data", type=Path, default=os.environ.get("TERRALOGUE_DATA"), metavar="DIR",
         help="folder of the data sets; TERRALOGUE_DATA otherwise")  # fmt: skip

@@ -164,6 +164,15 @@ def loss_of(
         taught: a teacher's logits of images against captions, (n, m).
     """
     images, texts, names, scales = model(batch.images, batch)
+    # In half precision, similarities times the scale would be off by a quarter.
+    with torch.autocast(images.device.type, enabled=False):
+        return _losses(images, texts, names, scales, batch, config, meanings, pictured, taught)
+
+
+def _losses(
+    images: Tensor, texts: Tensor, names: Tensor, scales: Tensor, batch: Batch,
+    config: AlignConfig, meanings: TextTable, pictured: Tensor | None, taught: Tensor | None,
+) -> dict[str, Tensor]:  # fmt: skip
     device = images.device
     losses = {}
     if pictured is not None:
