@@ -56,6 +56,8 @@ def write(model: ReaderModel | PeftModel, folder: Path) -> None:
     """Write a base, or the adapter that is in use in a folder named after it, half precision."""
     halved: Any = nn.Module.to(model, "cpu").half()
     if isinstance(model, PeftModel):
+        # Where the base lay on this machine is nobody's business.
+        model.peft_config[model.active_adapter].base_model_name_or_path = ""
         halved.save_pretrained(folder, selected_adapters=[model.active_adapter])
     else:
         halved.save_pretrained(folder)

@@ -108,8 +108,8 @@ class Layer(nn.Module):
         x = x + self.drop(self.own(y, y, mask, causal=memory is not None))
         if self.across is not None and self.across_norm is not None and memory is not None:
             x = x + self.drop(self.across(self.across_norm(x), memory, seen))
-        y: Tensor = self.drop(self.down(F.gelu(self.up(self.feed_norm(x)))))
-        return x + y
+        fed: Tensor = self.drop(self.down(F.gelu(self.up(self.feed_norm(x)))))
+        return x + fed
 
 
 class ReaderModel(PreTrainedModel):  # type: ignore[no-untyped-call]
