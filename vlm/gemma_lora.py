@@ -68,7 +68,7 @@ def _config(args: argparse.Namespace) -> GemmaTraining:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Train, answer the validation parts and calibrate by them; 0 when the schedule is done.
+    """Train, answer validation parts and calibrate by the real questions; 0 when it is done.
 
     Raises:
         InputError: an option, a base that cannot be read, or a data set that is missing.
@@ -81,16 +81,16 @@ def main(argv: Sequence[str]) -> int:
     from terralogue.vlm.gemma_base import load_base
     from terralogue.vlm.gemma_model import GemmaReader
     from terralogue.vlm.gemma_text import Pieces
-    from terralogue.vlm.gemma_training import GemmaTrainer, adapted, answers
+    from terralogue.vlm.gemma_training import JUDGED, GemmaTrainer, adapted, answers, questions
     from terralogue.vlm.gemma_vlm import Settings, save
-    from terralogue.vlm.vlm_command import _packs
+    from terralogue.vlm.vlm_command import chosen_packs
     from terralogue.vlm.vlm_config import TASKS
     from terralogue.vlm.vlm_mixture import Mixture
-    from terralogue.vlm.vlm_sources import SOURCES
+    from terralogue.vlm.vlm_sources import BENCHMARKS, SOURCES
     from terralogue.vlm.vlm_store import Store, Variant
     from terralogue.vlm.vlm_tokens import token_width
 
-    train, val = _packs(args, "lora")
+    train, val = chosen_packs(args, "lora")
     base = load_base(args.base)
     clip = load(str(args.tower or ""), args.device)
     variants: list[Variant] = ["clean", "turned", *(["corrupted"] if config.robust else [])]  # type: ignore[list-item]
@@ -110,7 +110,12 @@ def main(argv: Sequence[str]) -> int:
         answer
         for number, pack in enumerate(val)
         for answer in answers(
-            reader, pieces, judged, number, pack, [e for e in pack.examples if e.task == "qa"]
+            reader,
+            pieces,
+            judged,
+            number,
+            pack,
+            questions(pack, None if pack.name in BENCHMARKS else JUDGED),
         )
     ]
     _write(args.out / "answers.jsonl", found)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _WARM: Final = 50
 _DROPOUT: Final = 0.05
-# Questions for each pack by which progress is shown.
-_JUDGED: Final = 100
+JUDGED: Final = 100
+"""Questions of each pack by which progress is shown."""
 
 
 @dataclass(frozen=True)
@@ -183,8 +183,7 @@ class GemmaTrainer:
     def _judge(self, loss: float) -> None:
         scores = {}
         for number, pack in enumerate(self.judged):
-            asked = [each for each in pack.examples if each.task == "qa"]
-            asked = asked[:: max(1, len(asked) // _JUDGED)]
+            asked = questions(pack, JUDGED)
             found = answers(self.reader, self.pieces, self.judged_store, number, pack, asked)
             scores[pack.name] = sum(each.right for each in found) / max(1, len(found))
         row = {"step": self.step, "minutes": self.seconds / 60, "loss": loss, **scores}
@@ -198,6 +197,12 @@ def _learned(reader: GemmaReader) -> list[tuple[str, nn.Parameter]]:
     return [(name, p) for name, p in reader.named_parameters() if p.requires_grad]
 
 
+def questions(pack: Pack, most: int | None = None) -> list[Example]:
+    """Examples of a pack that ask something, at most about so many, spread over the pack."""
+    asked = [example for example in pack.examples if example.task == "qa"]
+    return asked if most is None else asked[:: max(1, len(asked) // most)]
+
+
 def pictures(store: Store, pack: int, example: Example, variant: Variant = "clean") -> Pictures:
     """Condensed tokens of what an example looks at."""
     sight = store.sights[pack, example.pictures, example.region]
@@ -209,7 +214,7 @@ def pictures(store: Store, pack: int, example: Example, variant: Variant = "clea
 
 def answers(
     reader: GemmaReader, pieces: Pieces, store: Store, number: int, pack: Pack,
-    asked: Sequence[Example], *, batch: int = 32, longest: int = 32,
+    asked: Sequence[Example], *, batch: int = 128, longest: int = 32,
 ) -> list[Answered]:  # fmt: skip
     """Answer examples of a pack.
 

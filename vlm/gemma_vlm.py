@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,17 +19,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from terralogue.datasets.errors import InputError
-from terralogue.datasets.scene import Scene
-from terralogue.datasets.tiles import Tile
-from terralogue.vlm.clip import load_geoclip
+from terralogue.vlm import embedded_clip
 from terralogue.vlm.embedded_clip import EmbeddedCLIP
+from terralogue.vlm.embedded_vlm import FAR_PICTURE, FAR_QUESTION, UNCERTAIN, features_of, size_of
 from terralogue.vlm.gemma_base import PACKAGE, load_base, terms
 from terralogue.vlm.gemma_model import ASKED, GemmaReader, condense
 from terralogue.vlm.gemma_text import Pictures, Pieces
 from terralogue.vlm.hf_calibration import Calibration, read_calibration
-from terralogue.vlm.vlm import VLM, Picture, Query, Reading, Task
+from terralogue.vlm.minilm import encode
+from terralogue.vlm.vlm import VLM, Query, Reading, Task
+from terralogue.vlm.vlm_checkpoint import FOLDER as EMBEDDED
+from terralogue.vlm.vlm_support import SUPPORT, Support
 from terralogue.vlm.vlm_tokens import tokens_of
-from terralogue.vlm.vlm_views import Share, views_of
+from terralogue.vlm.vlm_views import WHOLE, Share, views_of
 
 FOLDER: Final = Path(__file__).parent / "weights" / "gemma"
 """The adapter in the package."""
@@ -79,6 +81,7 @@ class GemmaVLM(VLM):
         clip: the towers; only the image tower is used.
         settings: of the adapter.
         calibration: of its likelihoods; None where there is none.
+        support: of the training data; None where it was not measured.
         name: what `load_vlm` was given.
         fingerprint: of the adapter.
     """
@@ -87,15 +90,15 @@ class GemmaVLM(VLM):
 
     def __init__(
         self, reader: GemmaReader, pieces: Pieces, clip: EmbeddedCLIP, settings: Settings,
-        calibration: Calibration | None, name: str, fingerprint: str,
+        calibration: Calibration | None, support: Support | None, name: str, fingerprint: str,
     ) -> None:  # fmt: skip
         self.name = name
         self.fingerprint = fingerprint
         self._reader, self._pieces, self._clip = reader, pieces, clip
-        self._settings, self._calibration = settings, calibration
+        self._settings, self._calibration, self._support = settings, calibration, support
 
     def answer_batch(self, queries: Sequence[Query]) -> list[Reading]:
-        """Answer queries together; see `VLM`. `distance` stays None.
+        """Answer queries together; see `VLM`.
 
         Raises:
             InputError: a task that it cannot do, or pictures or a region that cannot be used.
@@ -108,18 +111,13 @@ class GemmaVLM(VLM):
         out: list[Reading] = []
         for start in range(0, len(queries), _AT_ONCE):
             chosen = queries[start : start + _AT_ONCE]
-            pictures = self._look(chosen)
-            out += self._answered(chosen, pictures)
+            looked = [_Look(self._clip, query) for query in chosen]
+            answered = self._answered(chosen, [look.pictures for look in looked])
+            out += [
+                self._told(reading, query, look)
+                for reading, query, look in zip(answered, chosen, looked, strict=True)
+            ]
         return out
-
-    def _look(self, queries: Sequence[Query]) -> list[Pictures]:
-        views = [views_of(query.pictures, _share(query)) for query in queries]
-        tokens = tokens_of(self._clip.tower, [view for each in views for view in each])
-        parts = torch.split(tokens, [len(each) for each in views])
-        return [
-            condense(part, [ASKED if view.asked else view.date for view in each])
-            for part, each in zip(parts, views, strict=True)
-        ]
 
     def _answered(self, queries: Sequence[Query], pictures: Sequence[Pictures]) -> list[Reading]:
         free = [i for i, query in enumerate(queries) if not query.options]
@@ -133,16 +131,30 @@ class GemmaVLM(VLM):
             )
             answers, logs = self._reader.generate(batch.to(device), self._settings.longest)
             for i, answer, log in zip(free, answers, logs.tolist(), strict=True):
-                out[i] = self._reading(self._pieces.text(answer), log)
+                out[i] = self._reading(queries[i], self._pieces.text(answer), log)
         return [out[i] for i in range(len(queries))]
 
-    def _reading(self, text: str, log: float, others: Sequence[tuple[str, float]] = ()) -> Reading:
-        if self._calibration is None:
+    def _reading(
+        self, query: Query, text: str, log: float, others: Sequence[tuple[str, float]] = ()
+    ) -> Reading:
+        # Confidences are of answers to questions; no two people describe a picture in one way.
+        if self._calibration is None or query.task == "caption":
             return Reading(text, alternatives=tuple(others))
         confidence = self._calibration.confidence(log)
         sure = bool(text) and confidence >= self._calibration.threshold
-        doubt = "" if sure else "the model finds other answers about as likely"
-        return Reading(text, confidence, sure, doubt, tuple(others))
+        return Reading(text, confidence, sure, "" if sure else UNCERTAIN, tuple(others))
+
+    def _told(self, reading: Reading, query: Query, look: _Look) -> Reading:
+        """The reading with its distance from the training data, and not sure beyond the limit."""
+        if self._support is None:
+            return reading
+        picture = float(self._support.picture(look.features).max())
+        asked = _asked(query)
+        question = float(self._support.question(encode([asked]))[0]) if asked else 0.0
+        reading = replace(reading, distance=max(picture, question))
+        if picture > 1:
+            return replace(reading, sure=False, doubt=FAR_PICTURE)
+        return replace(reading, sure=False, doubt=FAR_QUESTION) if question > 1 else reading
 
     @torch.inference_mode()
     def _choice(self, query: Query, pictures: Pictures) -> Reading:
@@ -159,7 +171,25 @@ class GemmaVLM(VLM):
         taken = [i for i in order if shares[i] >= best / 2] if query.several else order[:1]
         text = "; ".join(options[i] for i in sorted(taken))
         others = [(options[i], float(shares[i])) for i in order if i not in taken]
-        return self._reading(text, float(shares[order[0]].log()), others)
+        return self._reading(query, text, float(shares[order[0]].log()), others)
+
+
+class _Look:
+    """What the tower makes of the pictures of a query.
+
+    Attributes:
+        pictures: condensed tokens and their marks.
+        features: of each whole picture, for `Support.picture`.
+    """
+
+    def __init__(self, clip: EmbeddedCLIP, query: Query) -> None:
+        views = views_of(query.pictures, _share(query))
+        tokens = tokens_of(clip.tower, views)
+        marks = [ASKED if view.asked else view.date for view in views]
+        self.pictures: Pictures = condense(tokens, marks)
+        self.features = features_of(
+            tokens[[i for i, view in enumerate(views) if view.place == WHOLE]]
+        )
 
 
 def _asked(query: Query) -> str:
@@ -170,16 +200,9 @@ def _share(query: Query) -> Share | None:
     """The region as shares of the first picture."""
     if query.region is None:
         return None
-    width, height = _size(query.pictures[0])
+    width, height = size_of(query.pictures[0])
     box = query.region
     return box.left / width, box.top / height, box.right / width, box.bottom / height
-
-
-def _size(picture: Picture) -> tuple[int, int]:
-    if isinstance(picture, Scene):
-        return picture.width, picture.height
-    height, width = (picture.data if isinstance(picture, Tile) else picture).shape[-2:]
-    return width, height
 
 
 def save(
@@ -190,7 +213,8 @@ def save(
     language: Any = reader.language
     for config in language.peft_config.values():
         config.base_model_name_or_path = settings.base
-    language.save_pretrained(folder)
+    # Left to itself, peft asks the hub whether the vocabulary was changed.
+    language.save_pretrained(folder, save_embedding_layers=False)
     half = {
         name: value.detach().half().contiguous().cpu() for name, value in reader.projector().items()
     }
@@ -231,8 +255,8 @@ def load(folder: str, device: str) -> GemmaVLM:
     """
     path = Path(folder) if folder else FOLDER
     settings = read_settings(path)
-    clip = load_geoclip(device=device)
-    if not isinstance(clip, EmbeddedCLIP) or clip.fingerprint != settings.tower:
+    clip = embedded_clip.load("", device)
+    if clip.fingerprint != settings.tower:
         raise InputError(
             f"{path} was trained behind image tower {settings.tower}, the package has "
             f"{clip.fingerprint}; train it again"
@@ -254,6 +278,7 @@ def load(folder: str, device: str) -> GemmaVLM:
         digest.update((path / name).read_bytes())
     name = f"gemma:{folder}" if folder else "gemma"
     return GemmaVLM(
-        reader.eval().to(device), pieces, clip, settings, read_calibration(path), name,
+        reader.eval().to(device), pieces, clip, settings, read_calibration(path),
+        Support.read(EMBEDDED) if (EMBEDDED / SUPPORT).is_file() else None, name,
         digest.hexdigest()[:16],
     )  # fmt: skip

@@ -81,7 +81,7 @@ def _fold(text: str) -> tuple[int, int]:
     return int(first) - 1, int(last)
 
 
-def _packs(args: argparse.Namespace, stage: str) -> tuple[list[Pack], list[Pack]]:
+def chosen_packs(args: argparse.Namespace, stage: str) -> tuple[list[Pack], list[Pack]]:
     """Packs to train on and packs to judge by."""
     from terralogue.vlm.vlm_sources import BENCHMARKS, SOURCES, fold_of, held_out, prepare
 
@@ -144,7 +144,7 @@ def main(argv: Sequence[str]) -> int:
     from terralogue.vlm.vlm_tokens import token_width
     from terralogue.vlm.vlm_words import Words
 
-    train, val = _packs(args, "base")
+    train, val = chosen_packs(args, "base")
     clip = _towers(args)
     words = Words.of({each.answer for pack in train for each in pack.examples})
     model = ReaderModel.begin(
@@ -171,7 +171,7 @@ def lora(argv: Sequence[str]) -> int:
     from terralogue.vlm.vlm_sources import SOURCES
     from terralogue.vlm.vlm_training import with_adapter
 
-    train, val = _packs(args, "lora")
+    train, val = chosen_packs(args, "lora")
     clip = _towers(args)
     base = read_base(args.init or FOLDER, clip.fingerprint)
     model = with_adapter(base, args.adapter, config.rank)
