@@ -26,7 +26,7 @@ import transformers
 from transformers import TrainerCallback, TrainingArguments, trainer_utils
 
 from terralogue.datasets.errors import InputError
-from terralogue.vlm.hf_calibration import Calibration, fit_calibration
+from terralogue.vlm.hf_calibration import Fitted, fit_calibration
 from terralogue.vlm.hf_examples import Collator, Example, Examples, read_examples
 from terralogue.vlm.hf_model import ADAPTER, ChatModel, fingerprint_of, load_model, with_adapter
 from terralogue.vlm.hf_vlm import FOUR_BIT, HFVLM, LORA
@@ -102,15 +102,18 @@ class Trainer:
         self.every = every
         self._check_record()
 
-    def run(self, *, minutes: float | None = None) -> None:
+    def run(self, *, minutes: float | None = None) -> ChatModel:
         """Train until the steps are done or the minutes are over; goes on from a saved state.
+
+        Returns:
+            The trained model.
 
         Raises:
             InputError: a model or data set that cannot be used.
         """
         if self._record().get("finished"):
             print(f"{self.out} is trained already.", file=sys.stderr)
-            return
+            return with_adapter(self._load(), self.out)
         examples = self._examples(self.settings.split)
         chat = self._load()
         trainer = transformers.Trainer(
@@ -119,9 +122,10 @@ class Trainer:
             callbacks=[] if minutes is None else [_Clock(minutes * 60)],
         )  # fmt: skip
         trainer.train(resume_from_checkpoint=self._last_state())
-        if not trainer.is_world_process_zero():
-            return
         unwrapped: Any = trainer.accelerator.unwrap_model(trainer.model)
+        trained = ChatModel(unwrapped.eval(), chat.processor, chat.kind, chat.folder)
+        if not trainer.is_world_process_zero():
+            return trained
         unwrapped.save_pretrained(self.out)
         done = trainer.state.global_step
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
@@ -132,8 +136,9 @@ class Trainer:
             versions={m.__name__: m.__version__ for m in (transformers, peft, torch)},
         )  # fmt: skip
         print(f"adapter after {done} steps: {self.out}", file=sys.stderr)
+        return trained
 
-    def calibrate(self, split: str) -> Calibration:
+    def calibrate(self, split: str) -> Fitted:
         """Ask questions whose answers are known, and write `calibration.json`.
 
         Raises:
@@ -149,11 +154,10 @@ class Trainer:
         vlm = HFVLM(with_adapter(self._load(), self.out), f"hf:{self.settings.vlm}", "")
         answered = list(_answered(vlm, examples))
         likelihoods, right = zip(*answered, strict=True)
-        names = ", ".join(Path(path).name for path in self.settings.data)
-        made = fit_calibration(
-            likelihoods, right, [example.place for example in examples], f"{names} {split}"
-        )
-        made.write(self.out)
+        made = fit_calibration(likelihoods, right, [example.place for example in examples])
+        made.calibration.write(self.out)
+        told = {"answers": made.answers, "accuracy": made.accuracy, "ece": made.ece}
+        self._write_record(**{**self._record(), "calibration": {"split": split, **told}})
         print(
             f"calibrated on {made.answers} answers: accuracy {made.accuracy:.3f}, "
             f"calibration error {made.ece:.3f}",
@@ -235,7 +239,7 @@ class Trainer:
 
     def _write_record(self, **values: object) -> None:
         part = self.out / f"{RECORD}.part"
-        text = json.dumps({"settings": asdict(self.settings), **values}, indent=1)
+        text = json.dumps({**values, "settings": asdict(self.settings)}, indent=1)
         part.write_text(f"{text}\n", encoding="utf-8")
         part.replace(self.out / RECORD)
 
@@ -262,7 +266,7 @@ def _answered(vlm: HFVLM, examples: list[Example]) -> Iterator[tuple[float, bool
             part, queries, prompts, vlm.write(queries, prompts), strict=True
         ):
             said = reading_of(written.text, query, prompt).text
-            yield written.log_likelihood, _folded(said) == _folded(_truth(example))
+            yield written.likelihood, _folded(said) == _folded(_truth(example))
 
 
 def _truth(example: Example) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 
 from terralogue.datasets.errors import InputError
 from terralogue.vlm.hf_hub import snapshot
@@ -34,7 +35,10 @@ except ImportError as error:
         "transformers is not installed; run: pip install 'terralogue[train]'"
     ) from error
 
-_UNREADABLE: Final = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
+# What transformers and peft raise for files that are broken or belong to another model.
+_UNREADABLE: Final = (
+    OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError,
+)  # fmt: skip
 ADAPTER: Final = "adapter_config.json"
 _WEIGHTS: Final = ("*.safetensors", "*.bin")
 

@@ -44,7 +44,7 @@ _SMOL_TEMPLATE: Final = (
 )
 _TEXT: Final = {
     "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 8192,
+    "num_key_value_heads": 2, "max_position_embeddings": 8192, "initializer_range": 0.2,
 }  # fmt: skip
 _ROTARY: Final = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [1, 1, 2]}
 
