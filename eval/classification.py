@@ -1,7 +1,11 @@
-"""The class of a scene, told by its name or by a linear probe.
+"""The class of a scene, told by its name, by a linear probe, or by a model that answers.
 
     terralogue eval classification --data EuroSAT --split own:test --out out/eurosat
     terralogue eval classification --data EuroSAT --split own:test --probe --train own:train
+    terralogue eval classification --data EuroSAT --split own:test --model vlm:embedded
+
+`--model vlm:SPEC` asks a vision-language model; see `classification_answers.py`. Any other model is
+an embedding tower:
 
 Without `--probe` nothing is fitted: each class name, made readable, becomes the mean vector of the
 model's prompts, and the class with the highest cosine is predicted. Every class of the data is a
@@ -16,7 +20,7 @@ chips of one data set resemble each other, so the truth may lie outside more oft
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,13 +28,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from terralogue.datasets.corruptions import Corruption
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.label_names import readable
-from terralogue.datasets.pictures import read_picture
+from terralogue.datasets.pictures import Picture, read_picture
 from terralogue.datasets.registry import read_labels
 from terralogue.datasets.samples import OWN, LabelSample, Samples
+from terralogue.eval.classification_answers import PREFIX
+from terralogue.eval.classification_answers import run as run_answers
 from terralogue.eval.confusion import Confusion, save_confusion
-from terralogue.eval.inputs import add_picture_options, data_sha256, load_model
+from terralogue.eval.inputs import add_picture_options, data_sha256, load_model, picture_reader
 from terralogue.eval.probe import fit_probe
 from terralogue.eval.summary import Report, model_title
 from terralogue.vlm.batches import BATCH, embed
@@ -60,13 +67,20 @@ def run(options: argparse.Namespace) -> Report:
     everything = read_labels(options.data, None, options.dataset)
     samples = everything.chosen(options.split).limited(options.limit)
     classes = sorted({item.label for item in everything.items})
+    if options.model.startswith(PREFIX):
+        if options.probe or options.train:
+            raise InputError(
+                f"--probe is for towers; leave it away, or give --model without {PREFIX}."
+            )
+        return run_answers(options, samples, {label: readable(label) for label in classes})
     train = _train(options, everything, samples)
     return evaluate(
         load_model(options),
         samples,
         classes,
         train=train,
-        sensor=options.sensor,
+        read=picture_reader(options.sensor, options.corrupt),
+        corruption=options.corrupt,
         batch=options.batch,
     )
 
@@ -99,7 +113,8 @@ def evaluate(
     classes: Sequence[str],
     *,
     train: Samples[LabelSample] | None = None,
-    sensor: str | None = None,
+    read: Callable[[Path], Picture] = read_picture,
+    corruption: Corruption | None = None,
     batch: int = BATCH,
 ) -> Report:
     """Score a model.
@@ -109,18 +124,19 @@ def evaluate(
         samples: to score.
         classes: candidates, as the data write them.
         train: what a linear probe learns from; None asks by name.
-        sensor: key in SENSORS of all images; None recognises it.
+        read: reads a picture, and corrupts it where wanted.
+        corruption: what it does, for the summary.
         batch: pictures at a time.
 
     Raises:
         InputError: the probe has too little to learn from.
         SceneError: a picture cannot be read.
     """
-    read = partial(read_picture, sensor=sensor)
     paths = [item.path for item in samples.items]
     names = {label: readable(label) for label in classes}
     details: dict[str, Any] = {
         "dataset": samples.dataset,
+        "corruption": None if corruption is None else str(corruption),
         "label_names": names,
         **_seen(clip, names),
     }

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from terralogue.datasets.corruptions import CORRUPTIONS, parse_corruption
+from terralogue.datasets.corruptions import CORRUPTIONS, Corruption, corrupt, parse_corruption
+from terralogue.datasets.pictures import RGB_BANDS, Picture, read_picture
 from terralogue.datasets.samples import CaptionSample, LabelSample, Sample, Samples
+from terralogue.datasets.tiles import Tile
 from terralogue.eval.answerers import QUESTIONS
+from terralogue.eval.asks import seed_of
 from terralogue.eval.summary import files_sha256
 from terralogue.vlm.batches import BATCH
 
@@ -38,6 +42,7 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         "openclip:NAME or dofaclip:PATH")  # fmt: skip
     add("--device", default="cpu", help="cpu (default) or cuda")
     add("--batch", type=positive, default=BATCH, help=f"pictures at a time (default {BATCH})")
+    add_corrupt_option(parser)
 
 
 def add_answer_options(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +66,23 @@ def add_corrupt_option(parser: argparse.ArgumentParser) -> None:
         "--corrupt", metavar="NAME:SEVERITY", type=parse_corruption,
         help="corrupt the pictures first, by a severity from 1 to 5: " + ", ".join(CORRUPTIONS),
     )  # fmt: skip
+
+
+def picture_reader(
+    sensor: str | None = None, corruption: Corruption | None = None
+) -> Callable[[Path], Picture]:
+    """What reads a picture for a tower, as `read_picture`, and corrupts it as the tower gets it."""
+    read = partial(read_picture, sensor=sensor)
+    if corruption is None:
+        return read
+
+    def corrupted(path: Path) -> Picture:
+        picture = read(path)
+        if isinstance(picture, Tile):
+            return corrupt(picture, corruption, seed=seed_of(path))
+        return corrupt(picture, corruption, bands=RGB_BANDS, seed=seed_of(path))
+
+    return corrupted
 
 
 def load_model(options: argparse.Namespace) -> GeoCLIP:

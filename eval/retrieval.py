@@ -13,16 +13,18 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from terralogue.datasets.pictures import read_picture
+from terralogue.datasets.corruptions import Corruption
+from terralogue.datasets.pictures import Picture, read_picture
 from terralogue.datasets.registry import read_captions
 from terralogue.datasets.samples import CaptionSample, Samples
-from terralogue.eval.inputs import add_picture_options, data_sha256, load_model
+from terralogue.eval.inputs import add_picture_options, data_sha256, load_model, picture_reader
 from terralogue.eval.recall import KS, Captions, Hits, by_chance, gather, merged, published
 from terralogue.eval.summary import Figures, Report, interval, model_title, resamples
 from terralogue.vlm.batches import BATCH, embed, embed_texts
@@ -42,15 +44,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Score what the options name."""
     samples = read_captions(options.data, options.split, options.dataset).limited(options.limit)
-    return evaluate(load_model(options), samples, batch=options.batch)
+    return evaluate(
+        load_model(options),
+        samples,
+        read=picture_reader(corruption=options.corrupt),
+        corruption=options.corrupt,
+        batch=options.batch,
+    )
 
 
-def evaluate(clip: GeoCLIP, samples: Samples[CaptionSample], *, batch: int = BATCH) -> Report:
+def evaluate(
+    clip: GeoCLIP,
+    samples: Samples[CaptionSample],
+    *,
+    read: Callable[[Path], Picture] = read_picture,
+    corruption: Corruption | None = None,
+    batch: int = BATCH,
+) -> Report:
     """Score a model.
 
     Args:
         clip: the model.
         samples: all of them are queries and candidates.
+        read: reads a picture, and corrupts it where wanted.
+        corruption: what it does, for the summary.
         batch: pictures at a time.
 
     Raises:
@@ -59,7 +76,7 @@ def evaluate(clip: GeoCLIP, samples: Samples[CaptionSample], *, batch: int = BAT
     captions = gather([item.captions for item in samples.items])
     texts = embed_texts(clip, captions.texts)
     paths = [item.path for item in samples.items]
-    images = embed(clip, paths, read_picture, batch=batch)
+    images = embed(clip, paths, read, batch=batch)
     hits = published(images, texts, captions)
     tolerant = merged(images, texts, captions)
     rounds = hits.recalls(resamples(len(paths)))
@@ -79,6 +96,7 @@ def evaluate(clip: GeoCLIP, samples: Samples[CaptionSample], *, batch: int = BAT
         },
         details={
             "dataset": samples.dataset,
+            "corruption": None if corruption is None else str(corruption),
             "n_captions": int(hits.captions.sum()),
             "n_distinct_captions": len(captions.texts),
         },

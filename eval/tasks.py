@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from terralogue.eval import caption, classification, intent, retrieval, vqa
+from terralogue.eval import caption, classification, grounding, intent, retrieval, vqa
 from terralogue.eval.summary import Report
 
 
@@ -43,6 +43,9 @@ TASKS: dict[str, Task] = {
     "caption": Task("descriptions of pictures, or of changes between dates",
                     "caption file, or its folder",
                     caption.add_arguments, caption.run),
+    "grounding": Task("pointing at what words refer to",
+                      "file of referring expressions or COCO boxes, or its folder",
+                      grounding.add_arguments, grounding.run),
     "intent": Task("route, tool and target of vague questions",
                    "items with gold (JSON lines)", intent.add_arguments, intent.run),
 }  # fmt: skip

@@ -13,10 +13,11 @@ from affine import Affine
 
 from terralogue.agent.cli import main
 from terralogue.datasets.samples import LabelSample
+from terralogue.eval.classification_answers import class_of
 from terralogue.eval.confusion import Confusion
 from terralogue.eval.probe import fit_probe, held_out
 
-from .conftest import COLOURS, WritePictures
+from .conftest import COLOURS, Seer, WritePictures
 
 
 @pytest.fixture
@@ -134,3 +135,42 @@ def test_thirteen_band_files_are_classified_as_scenes(tmp_path: Path, run: Any) 
     found = run("--data", tmp_path)
     assert found["n"] == 4
     assert found["label_names"] == {"Forest": "forest", "SeaLake": "sea or lake"}
+
+
+def test_the_class_is_told_from_an_answer(
+    tmp_path: Path, write_pictures: WritePictures, seer: Seer, run_eval: Any
+) -> None:
+    data, out = write_pictures(tmp_path / "set", 3), tmp_path / "out"
+    found = run_eval("classification", "--data", data, "--model", "vlm:seer", "--out", out)
+    assert found["model"] == "seer (5ee25ee25ee25ee2)"
+    assert found["metrics"]["accuracy"] == found["metrics"]["macro_f1"] == 1.0
+    assert found["parse_rate"] == 1.0
+    assert set(found["per_type"]) == set(COLOURS)
+    assert seer.batches[0][0].options == ("blue water", "green forest", "red soil")
+    assert {"summary.json", "predictions.jsonl", "confusion.png", "report.html"} <= {
+        path.name for path in out.iterdir()
+    }
+
+
+def test_an_answer_names_a_class_only_if_it_names_one() -> None:
+    names = {"dense": "dense residential", "plain": "residential", "river": "river"}
+    assert class_of("Dense residential.", names) == "dense"
+    assert class_of("residential", names) == "plain"
+    assert class_of("c", names) == "river"
+    assert class_of("It is a dense residential area.", names) == "dense"
+    assert class_of("a river beside a residential area", names) is None
+    assert class_of("a forest", names) is None
+
+
+def test_a_tower_sees_corrupted_pictures_too(
+    tmp_path: Path, write_pictures: WritePictures, run: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_pictures(tmp_path / "set", 2)
+    clean, out = tmp_path / "clean", tmp_path / "noisy"
+    run("--data", data, "--out", clean)
+    found = run("--data", data, "--out", out, "--corrupt", "gaussian_noise:5")
+    assert found["corruption"] == "gaussian_noise:5"
+    first, second = ((p / "predictions.jsonl").read_text() for p in (clean, out))
+    assert first != second
+    assert main(["eval", "classification", "--data", str(data), "--model", "vlm:seer", "--probe"])
+    assert "--probe is for towers" in capsys.readouterr().err
