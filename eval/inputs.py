@@ -45,19 +45,27 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
     add_corrupt_option(parser)
 
 
-def add_answer_options(parser: argparse.ArgumentParser) -> None:
-    """Which data, which model that answers, how it runs."""
+def add_answer_options(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Which data, which model that answers (or several that are compared), how it runs."""
     add = parser.add_argument
     add("--split", metavar="S", help="a split that the data state, own:train|val|test (cut by this "
         "project), or all (default)")  # fmt: skip
     add("--dataset", metavar="NAME", help="which data set it is, where that cannot be told")
-    add("--model", metavar="SPEC", default="embedded", help="embedded (default), embedded:FOLDER, "
-        "hf:REPO[+lora:FOLDER], openai:URL#MODEL, agent, PROVIDER/MODEL of inspect_ai")  # fmt: skip
+    models = (
+        "embedded (default), embedded:FOLDER, hf:REPO[+lora:FOLDER], openai:URL#MODEL, agent, "
+        "PROVIDER/MODEL of inspect_ai"
+    )
+    if several:
+        add("--model", metavar="SPEC", action="append", help=f"{models}; of classes a tower, or "
+            "vlm:SPEC; several are compared")  # fmt: skip
+    else:
+        add("--model", metavar="SPEC", default="embedded", help=models)
     add("--sensor", metavar="KEY", help="sensor of all pictures, where recognition is not enough")
     add("--device", default="cpu", help="cpu (default), cuda or auto")
     add("--batch", type=positive, default=QUESTIONS, metavar="N", help="questions that a model is "
         f"given at a time (default {QUESTIONS})")  # fmt: skip
-    add_corrupt_option(parser)
+    if not several:
+        add_corrupt_option(parser)
 
 
 def add_corrupt_option(parser: argparse.ArgumentParser) -> None:
@@ -87,10 +95,15 @@ def picture_reader(
 
 def load_model(options: argparse.Namespace) -> GeoCLIP:
     """The embedding model that the options name."""
+    return load_tower(options.model, options.device)
+
+
+def load_tower(spec: str, device: str) -> GeoCLIP:
+    """An embedding model by its specification."""
     # Brings torch, which neither --help nor a mistake in the data should wait for.
     from terralogue.vlm.clip import load_geoclip
 
-    return load_geoclip(options.model, device=options.device)
+    return load_geoclip(spec, device=device)
 
 
 def data_sha256(samples: Samples[Sample]) -> str:

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from terralogue.eval import caption, classification, grounding, intent, retrieval, vqa
+from terralogue.eval import caption, classification, grounding, intent, retrieval, robustness, vqa
 from terralogue.eval.summary import Report
 
 
@@ -46,6 +46,9 @@ TASKS: dict[str, Task] = {
     "grounding": Task("pointing at what words refer to",
                       "file of referring expressions or COCO boxes, or its folder",
                       grounding.add_arguments, grounding.run),
+    "robustness": Task("drop of answers where pictures or questions are corrupted",
+                       "data of vqa or classification",
+                       robustness.add_arguments, robustness.run),
     "intent": Task("route, tool and target of vague questions",
                    "items with gold (JSON lines)", intent.add_arguments, intent.run),
 }  # fmt: skip

@@ -55,9 +55,7 @@ def run(options: argparse.Namespace) -> Report:
     chosen = read_vqa(options.data, options.split, options.dataset)
     samples = chosen.limited(options.limit)
     answerer = answerer_of(options, "qa")
-    buckets = options.counts == "buckets" or (
-        options.counts is None and samples.dataset in _CLASSED
-    )
+    buckets = counts_in_classes(options.counts, samples.dataset)
     questions = questions_of(samples.items, buckets=buckets)
     asks = asks_of(samples.items, options.sensor)
     sha256 = data_sha256(samples)
@@ -73,6 +71,11 @@ def run(options: argparse.Namespace) -> Report:
     blind = blind_answers(questions, *others(options, samples))
     facts = {**answers.facts(answerer, options.corrupt), "rule": options.rule}
     return evaluate(answerer, samples, questions, answers, blind, sha256, facts)
+
+
+def counts_in_classes(counts: str | None, dataset: str | None) -> bool:
+    """Whether counts are compared by RSVQA's classes: as told, else as published for the data."""
+    return counts == "buckets" or (counts is None and dataset in _CLASSED)
 
 
 def others(
