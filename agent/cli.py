@@ -15,6 +15,10 @@ from typing import NoReturn
 from terralogue.datasets.errors import EOError, InputError
 
 INTERRUPTED = 130
+VLM_HELP = (
+    "image-reading model: embedded (default), embedded:<folder>, hf:<repo or folder>"
+    "[+lora:<folder>], or openai:<base url>#<model>"
+)
 CRASHED = 1
 
 
@@ -120,7 +124,7 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
         "once for each")  # fmt: skip
     add("--date", metavar="YYYY-MM-DD", action="append", help="when a scene was taken: once for "
         "each")  # fmt: skip
-    add("--vlm", metavar="SPEC", help="image-reading model")
+    add("--vlm", metavar="SPEC", default="embedded", help=VLM_HELP)
     add("--planner", metavar="SPEC", default="embedded", help="embedded (default), or "
         "openai:<base url>#<model>")  # fmt: skip
     add("--dry-run", action="store_true", help="stop after the plan")
@@ -133,6 +137,7 @@ def _add_chat(chat: argparse.ArgumentParser) -> None:
     add("--host", default="127.0.0.1", help="address to listen on")
     add("--port", type=int, default=7860, help="0 lets the system choose")
     add("--auth", metavar="USER:PASSWORD", help="ask for these before letting anyone in")
+    add("--vlm", metavar="SPEC", default="embedded", help=VLM_HELP)
     chat.set_defaults(run=_chat)
 
 
@@ -207,7 +212,7 @@ def _ask(args: argparse.Namespace) -> int:
 def _chat(args: argparse.Namespace) -> int:
     from terralogue import app
 
-    options = ["--host", args.host, "--port", str(args.port)]
+    options = ["--host", args.host, "--port", str(args.port), "--vlm", args.vlm]
     return int(app.main([*options, *(["--auth", args.auth] if args.auth else [])]) or 0)
 
 

@@ -129,6 +129,8 @@ def measurable(tools: frozenset[str] | None) -> tuple[str, ...]:
 def _check_installed(plan: Plan, tools: frozenset[str] | None) -> Plan:
     if tools is None:
         return plan
+    if "detect_objects" not in tools and [c.tool for c in plan.calls] == ["detect_objects"]:
+        return _look_instead(plan)
     for call in plan.calls:
         if call.tool not in tools:
             able = "; ".join(measurable(tools)) or "nothing yet"
@@ -138,6 +140,15 @@ def _check_installed(plan: Plan, tools: frozenset[str] | None) -> Plan:
                 f"No tool is installed here to {TOOL_TITLES[call.tool]}; what can be done: {able}.",
             )
     return plan
+
+
+def _look_instead(plan: Plan) -> Plan:
+    """Things that no detector finds are looked for by eye: the answer is an estimate."""
+    text = f"{plan.interpretation}, by eye: no detector is installed here"
+    scene = plan.calls[0].arguments["scene"]
+    return plan.model_copy(
+        update={"route": "answer", "calls": (), "interpretation": text, "scenes": (scene,)}
+    )
 
 
 def _check_models(plan: Plan, targets: frozenset[str] | None) -> Plan:
@@ -206,7 +217,8 @@ def _check_units(plan: Plan, used: list[SceneView]) -> Plan:
     )
 
 
-def _ask_sensor(plan: Plan, scene: SceneView) -> Plan:
+def ask_sensor(plan: Plan, scene: SceneView) -> Plan:
+    """The plan turned into the question which sensor a scene is of."""
     question = scene.facts.sensor_question or f"Which sensor took {scene.title}?"
     return ask(plan, "sensor", question, scene.facts.sensor_options)
 
@@ -214,7 +226,7 @@ def _ask_sensor(plan: Plan, scene: SceneView) -> Plan:
 def _check_target(plan: Plan, target: str | None, used: list[SceneView], tool: str) -> Plan:
     for scene in used:
         if scene.open_sensor:
-            return _ask_sensor(plan, scene)
+            return ask_sensor(plan, scene)
         if scene.elevation:
             return refuse(
                 plan, "sensor", f"{scene.title} holds heights only; land cover needs an image."
@@ -241,7 +253,7 @@ def _check_target(plan: Plan, target: str | None, used: list[SceneView], tool: s
 
 def _check_index(plan: Plan, index: str, scene: SceneView) -> Plan:
     if scene.open_sensor:
-        return _ask_sensor(plan, scene)
+        return ask_sensor(plan, scene)
     needed = index_bands(index)
     if needed is None:
         return plan
@@ -290,7 +302,7 @@ def _comparable(plan: Plan, used: list[SceneView]) -> Plan:
     """Scenes whose values can be set against each other."""
     for scene in used:
         if scene.open_sensor:
-            return _ask_sensor(plan, scene)
+            return ask_sensor(plan, scene)
     shared = frozenset.intersection(*(scene.bands for scene in used))
     if not shared and len({scene.radar for scene in used}) > 1:
         titles = " and ".join(scene.title for scene in used[:2])

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from terralogue.agent.answer import Answer, AnswerArtefact, AnswerMeasurement
 from terralogue.agent.figures import check_figures
 from terralogue.agent.plan import Plan, Route, SceneFacts
+from terralogue.agent.said import answer_text
 from terralogue.agent.state import State
 from terralogue.agent.wording import describe
 from terralogue.datasets.errors import ClarifyError, EOError, RefusalError, from_details
-
-_NOUNS = {"snow_ice": "snow and ice", "built_up": "built-up area"}
-NO_READER = (
-    "No image-reading model is installed here, so nothing can be said about what the picture "
-    "shows beyond what can be measured."
-)
 
 
 def ending_of(state: State) -> EOError | None:
@@ -36,11 +31,11 @@ def compose_answer(state: State, facts: Sequence[SceneFacts] = ()) -> Answer:
         UnsupportedFigureError: the text holds a number that no result holds.
     """
     plan = Plan.model_validate(state["plan"])
-    results = state["results"]
+    reading = state.get("reading")
+    results = [*state["results"], *([reading] if reading else [])]
     stop = ending_of(state)
-    reading = state.get("reading") or {}
     text, route = _text(state, plan, facts, stop)
-    sources = [results, state["plan"], state["stop"], state["notes"], reading]
+    sources = [results, state["plan"], state["stop"], state["notes"], _pixels(facts)]
     check_figures(text, sources, {name for scene in facts for name in (scene.id, scene.name)})
     paths = {a["id"]: a["path"] for result in results for a in result["artefacts"]}
     return Answer(
@@ -50,7 +45,7 @@ def compose_answer(state: State, facts: Sequence[SceneFacts] = ()) -> Answer:
         route=route,
         plan=plan.calls,
         answer=text,
-        confidence=_confidence(results, reading),
+        confidence=_confidence(results),
         measurements=tuple(
             AnswerMeasurement.model_validate({**m, "artefact": paths.get(m["artefact"])})
             for result in results
@@ -99,42 +94,19 @@ def _text(
         route: Route = "clarify" if isinstance(stop, ClarifyError) else "refuse"
         notes = state["notes"] if route == "clarify" else []
         return "\n\n".join([*parts, *notes, str(stop)]), route
-    if plan.route == "answer":
-        reading = state.get("reading") or {}
-        return str(reading.get("text") or _offer(reading, names, plan.target)), "answer"
+    reading = state.get("reading")
+    if reading is not None:
+        gsd = next((scene.gsd for scene in facts if scene.id in reading["scenes"]), None)
+        mind = _warnings(state, plan)
+        return answer_text(reading, names, plan.target, gsd, mind), "answer"
     parts += [f"How: {how}" for how in dict.fromkeys(map(_how, state["results"]))]
     if warnings := _warnings(state, plan):
         parts.append("\n".join(["Mind:", *(f"- {warning}" for warning in warnings)]))
     return "\n\n".join(parts), "tools"
 
 
-def _offer(reading: dict[str, Any], names: dict[str, str], target: str | None) -> str:
-    """What can be measured where nothing can be read off the picture."""
-    offers = [
-        f"{names.get(scene, scene)}: {', '.join(map(_noun, targets))}."
-        for scene, targets in reading.get("measurable", {}).items()
-        if targets
-    ]
-    if not offers:
-        return f"{NO_READER} Ask for an area, an index or a change instead."
-    lines = [NO_READER, "What can be measured instead:", *(f"- {line}" for line in offers)]
-    return "\n".join([*lines, f"Ask for instance: {_examples(reading['measurable'], target)}"])
-
-
-def _examples(measurable: Mapping[str, Sequence[str]], target: str | None) -> str:
-    """Questions that a person can type, about what was asked for where it can be measured."""
-    shared = [
-        t for t in next(iter(measurable.values())) if all(t in s for s in measurable.values())
-    ]
-    noun = _noun(target if target in shared else (shared or ["vegetation"])[0])
-    asked = [f"how much is {noun}, in hectares?"]
-    if len(measurable) > 1:
-        asked = ["how much has changed, in hectares?", f"how much {noun} was gained or lost?"]
-    return " or ".join(f'"{question}"' for question in asked)
-
-
-def _noun(target: str) -> str:
-    return _NOUNS.get(target, target.replace("_", " "))
+def _pixels(facts: Sequence[SceneFacts]) -> list[float]:
+    return [scene.gsd for scene in facts if scene.gsd is not None]
 
 
 def _how(result: dict[str, Any]) -> str:
@@ -145,18 +117,17 @@ def _how(result: dict[str, Any]) -> str:
 
 
 def _warnings(state: State, plan: Plan) -> list[str]:
+    reading = state.get("reading")
+    sources = [*state["results"], *([reading] if reading else [])]
     found: Iterable[str] = (
         *plan.warnings,
         *state["notes"],
-        *(warning for result in state["results"] for warning in result["warnings"]),
+        *(warning for result in sources for warning in result["warnings"]),
     )
     return list(dict.fromkeys(found))
 
 
-def _confidence(results: Sequence[dict[str, Any]], reading: dict[str, Any]) -> float | None:
+def _confidence(results: Sequence[dict[str, Any]]) -> float | None:
     """Of the only thing that the answer rests on; several have no common one."""
-    if results:
-        value = results[0]["confidence"] if len(results) == 1 else None
-    else:
-        value = reading.get("confidence")
+    value = results[0]["confidence"] if len(results) == 1 else None
     return None if value is None else float(value)

@@ -4,6 +4,8 @@
                 ├─ answer (look at the image) ──┤           └─ clarify (waits) ── understand
                 └─ a question or a refusal ─────┘
 
+A tool that has to decline may hand over to `answer`, where looking would do; the answer says so.
+
 Every step is saved, so a turn that was cut short goes on at the step it had reached. Knows no MCP
 and no files: what it does outside itself, it does through a `World`.
 """
@@ -24,8 +26,11 @@ from langgraph.types import Command, StreamWriter, interrupt
 from terralogue.agent.answer import Event, ToolFinished, ToolProgress, ToolStarted, Understood
 from terralogue.agent.compat import check
 from terralogue.agent.compose import compose_answer, ending_of
+from terralogue.agent.explain import explained
+from terralogue.agent.looking import aim, can_look_instead, look_instead, look_of
 from terralogue.agent.plan import Inputs, Plan, Turn
 from terralogue.agent.reply import replied
+from terralogue.agent.said import reading_of
 from terralogue.agent.state import Message, State, Update
 from terralogue.agent.world import World
 from terralogue.datasets.errors import ClarifyError, EOError, InputError, RefusalError
@@ -65,10 +70,10 @@ async def make_plan(world: World, state: State) -> tuple[Plan, str]:
     return await asyncio.to_thread(_plan, world, state)
 
 
-def _plan(world: World, state: State) -> tuple[Plan, str]:
+def _inputs(world: World, state: State) -> Inputs:
     point = state.get("point")
     earlier = state.get("messages", [])[: state["before"]][-REMEMBERED:]
-    inputs = Inputs(
+    return Inputs(
         scenes=world.facts(state.get("scenes", [])),
         archive=world.archive,
         point=(point[0], point[1]) if point else None,
@@ -76,9 +81,17 @@ def _plan(world: World, state: State) -> tuple[Plan, str]:
         history=tuple(Turn(**message) for message in earlier),
         last_artefact=state.get("last_artefact"),
     )
+
+
+def _plan(world: World, state: State) -> tuple[Plan, str]:
+    inputs = _inputs(world, state)
     plans = []
     for wording in state["wordings"]:
-        plan = check(world.planner.plan(wording, inputs), inputs, world.tools, world.targets)
+        planned = world.planner.plan(wording, inputs)
+        plan = check(planned, inputs, world.tools, world.targets)
+        if plan.reason == "out_of_scope" and can_look_instead(planned, wording):
+            plan = look_instead(planned, wording, plan.message or "")
+        plan = aim(plan, wording, inputs)
         if plan.route != "clarify":
             return _bounded(plan), wording
         plans.append(plan)
@@ -142,10 +155,13 @@ class _Steps:
             return Command(goto="act", update=update)
         return Command(goto="answer" if plan.route == "answer" else "compose", update=update)
 
-    async def act(self, state: State, writer: StreamWriter) -> Command[Literal["act", "compose"]]:
-        """Call the next tool of the plan."""
+    async def act(
+        self, state: State, writer: StreamWriter
+    ) -> Command[Literal["act", "answer", "compose"]]:
+        """Call the next tool of the plan; look where it has to decline and looking would do."""
         start = time.perf_counter()
-        calls = Plan.model_validate(state["plan"]).calls
+        plan = Plan.model_validate(state["plan"])
+        calls = plan.calls
         results = state["results"]
         call = calls[len(results)]
         step = call.tool if len(calls) == 1 else f"{len(results) + 1} {call.tool}"
@@ -159,8 +175,15 @@ class _Steps:
             result = await self.world.call(call.tool, call.arguments, told)
         except EOError as error:
             writer(_sent(ToolFinished(tool=call.tool, ok=False, summary=str(error))))
-            update: Update = {"stop": _stop(error), "timings": _timed(state, step, start)}
-            return Command(goto="compose", update=update)
+            update: Update = {"timings": _timed(state, step, start)}
+            text = state["wordings"][0]
+            if isinstance(error, RefusalError) and can_look_instead(plan, text):
+                inputs = await asyncio.to_thread(_inputs, self.world, state)
+                plan = aim(look_instead(plan, text, str(error)), text, inputs)
+                if plan.route == "answer":
+                    update["plan"] = plan.model_dump(mode="json")
+                    return Command(goto="answer", update=update)
+            return Command(goto="compose", update={"stop": _stop(error), **update})
         writer(_sent(ToolFinished(tool=call.tool, ok=True, summary=str(result["title"]))))
         update = {
             "results": [*results, result],
@@ -170,16 +193,31 @@ class _Steps:
         done = len(results) + 1 == len(calls)
         return Command(goto="compose" if done else "act", update=update)
 
-    async def answer(self, state: State) -> Update:
-        """Let the image-reading model look; without one, find out what could be measured."""
+    async def answer(self, state: State, writer: StreamWriter) -> Update:
+        """Let the image-reading model look; where it is not sure, find what can be measured."""
         start = time.perf_counter()
-        scenes = state.get("scenes", [])
-        if self.world.reader is None:
-            reading: Update = {"measurable": await self.world.measurable(scenes)}
-        else:
-            text, confidence = await self.world.reader.answer(state["wordings"][0], scenes)
-            reading = {"text": text, "confidence": confidence}
-        return {"reading": reading, "timings": _timed(state, "answer", start)}
+        plan, text = Plan.model_validate(state["plan"]), state["wordings"][0]
+        if plan.task == "explain":
+            reading = explained(text, state.get("messages", []))
+            return {"reading": reading, "timings": _timed(state, "answer", start)}
+        writer(_sent(ToolStarted(tool="look")))
+        try:
+            inputs = await asyncio.to_thread(_inputs, self.world, state)
+            look = look_of(plan, text, inputs, english_only=self.world.english_only)
+            looked = await self.world.look(look)
+        except EOError as error:
+            writer(_sent(ToolFinished(tool="look", ok=False, summary=str(error))))
+            return {"stop": _stop(error), "timings": _timed(state, "answer", start)}
+        reading = reading_of(look, looked)
+        if not reading["sure"]:
+            reading["measurable"] = await self.world.measurable(look.scenes)
+        summary = f"{looked.model}: {looked.reading.text}"
+        writer(_sent(ToolFinished(tool="look", ok=reading["sure"], summary=summary)))
+        return {
+            "reading": reading,
+            "last_artefact": _newest(reading) or state.get("last_artefact"),
+            "timings": _timed(state, "answer", start),
+        }
 
     async def compose(self, state: State) -> Command[Literal["clarify", "__end__"]]:
         """Put the answer together, from results alone."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from terralogue.datasets.errors import MissingSlot, RefusalReason
 
 Route = Literal["answer", "tools", "clarify", "refuse"]
+LookTask = Literal["qa", "caption", "grounding", "explain"]
 
 
 class _Model(BaseModel):
@@ -66,6 +67,12 @@ class Plan(_Model):
     interpretation: str = Field(description="The question as understood, in plain words")
     calls: tuple[ToolCall, ...] = ()
     target: str | None = None
+    task: LookTask | None = Field(
+        default=None, description="answer: what is wanted of the image, or of an earlier result"
+    )
+    scenes: tuple[str, ...] = Field(
+        default=(), description="answer: ids of the scenes to look at, in order of time"
+    )
     question: str | None = Field(default=None, description="clarify: the question to ask")
     options: tuple[str, ...] = Field(default=(), description="clarify: answers to choose from")
     missing_slot: MissingSlot | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from terralogue.agent.reader import DEFAULT
 from terralogue.datasets.errors import InputError
 
 PORT: Final = 7860
@@ -26,6 +27,7 @@ class Serving:
         port: The first free one from PORT on where it is None.
         login: User and password, or None for no login.
         home: See `terralogue.agent.home`.
+        vlm: Image-reading model, see `terralogue.vlm.vlm.load_vlm`.
         demo: Answer a question in the terminal first.
     """
 
@@ -33,6 +35,7 @@ class Serving:
     port: int | None
     login: tuple[str, str] | None
     home: Path | None
+    vlm: str
     demo: bool
 
     @property
@@ -52,6 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="USER:PASSWORD",
         help=f"ask for a login; better in the environment, as {LOGIN_VARIABLE}",
     )
+    parser.add_argument("--vlm", metavar="SPEC", default=DEFAULT, help="image-reading model")
     parser.add_argument("--home", type=Path, help="where scenes and results live")
     parser.add_argument("--demo", action="store_true", help="answer a question here first")
 
@@ -68,7 +72,7 @@ def read_options(argv: Sequence[str] | None) -> Serving:
     if given.port is not None and not 0 < given.port < 65536:
         raise InputError(f"--port {given.port} is no port; choose one from 1 to 65535.")
     login = _login(given.auth or os.environ.get(LOGIN_VARIABLE))
-    return Serving(given.host, given.port, login, given.home, given.demo)
+    return Serving(given.host, given.port, login, given.home, given.vlm, given.demo)
 
 
 def _login(text: str | None) -> tuple[str, str] | None:

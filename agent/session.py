@@ -39,16 +39,21 @@ from terralogue.agent.graph import (
     make_plan,
 )
 from terralogue.agent.home import make_home, threads_file, workspace
+from terralogue.agent.looking import around, query_of
 from terralogue.agent.plan import SceneFacts, Turn
 from terralogue.agent.planner import DEFAULT, Planner, get_planner
+from terralogue.agent.reader import DEFAULT as EMBEDDED
+from terralogue.agent.reader import NamedReader
 from terralogue.agent.request import DateSource, RegionSource, Request, SceneSource, read_request
 from terralogue.agent.state import State, Update, new_turn
-from terralogue.agent.world import ImageReader, OnProgress
+from terralogue.agent.world import ImageReader, Look, Looked, OnProgress
 from terralogue.datasets.errors import EOError, InputError
+from terralogue.tools.pointed import Pointed, keep_pointed, part_of
 from terralogue.tools.server import build_server
 from terralogue.tools.store import Store
 
 _EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
+_CANNOT: Final = {"grounding": "point at things", "caption": "describe", "qa": "answer"}
 UNFINISHED = "The question before this one was left unfinished: "
 
 
@@ -61,7 +66,7 @@ class _World:
         client: Client,
         tools: Mapping[str, Mapping[str, Any]],
         planner: Planner,
-        reader: ImageReader | None,
+        reader: ImageReader,
     ) -> None:
         self.store = store
         self.client = client
@@ -69,6 +74,7 @@ class _World:
         self.targets = frozenset(tools["segment"]["properties"]["target"]["examples"])
         self.planner = planner
         self.reader = reader
+        self.english_only = reader.name.startswith(EMBEDDED)
 
     @property
     def archive(self) -> bool:
@@ -111,6 +117,35 @@ class _World:
 
     async def call(self, tool: str, arguments: Mapping[str, Any], told: OnProgress) -> Update:
         return await mcp_tools.call(self.client, tool, dict(arguments), told)
+
+    async def look(self, look: Look) -> Looked:
+        return await asyncio.to_thread(self._look, look)
+
+    def _look(self, look: Look) -> Looked:
+        scenes = [self.store.open(scene) for scene in look.scenes]
+        part, warnings = None, tuple[str, ...]()
+        if look.region is not None:
+            part, warnings = part_of(scenes[0], look.region)
+        elif look.point is not None:
+            part = around(*look.point, scenes[0].width, scenes[0].height)
+        query = query_of(look, scenes, part, self.reader.tasks)
+        if query.task != look.task:
+            able = _CANNOT[look.task]
+            warnings += (f"{self.reader.name} cannot {able}; it answered in words.",)
+        reading = self.reader.answer(query)
+        files = []
+        if reading.sure and reading.boxes:
+            pointed = Pointed(reading.label or look.phrase, reading.boxes, reading.mask,
+                              self.reader.name)  # fmt: skip
+            files = keep_pointed(self.store, look.scenes[0], pointed)
+        return Looked(
+            reading,
+            self.reader.name,
+            query.task,
+            tuple(file.model_dump(mode="json") for file in files),
+            warnings,
+            (scenes[0].width, scenes[0].height),
+        )
 
 
 class _Service:
@@ -194,7 +229,7 @@ class ChatSession:
         *,
         home: Path | None = None,
         planner: str | Planner = DEFAULT,
-        vlm: str | ImageReader | None = None,
+        vlm: str | ImageReader = EMBEDDED,
     ) -> None:
         """Choose; nothing is opened yet.
 
@@ -202,21 +237,21 @@ class ChatSession:
             thread: id of a conversation to go on with; a new one if not given.
             home: see `terralogue.agent.home`.
             planner: a name for `terralogue.agent.planner.get_planner`, or a planner.
-            vlm: an object that reads images; none can be loaded by name yet.
+            vlm: a name for `terralogue.vlm.vlm.load_vlm`, loaded when first needed, or a model.
 
         Raises:
             InputError: no such planner or model, or the home folder cannot be written.
         """
-        if isinstance(vlm, str):
-            raise InputError(
-                f"The image-reading model {vlm!r} cannot be loaded: none can be had yet; leave "
-                "the option away, and what can be measured is measured."
-            )
         self.thread = thread or new_thread()
         self._home = make_home(home)
         self._planner = get_planner(planner) if isinstance(planner, str) else planner
-        self._reader = vlm
+        self._reader = NamedReader(vlm) if isinstance(vlm, str) else vlm
         self._background: Background[_Service] | None = None
+
+    def warm_up(self) -> None:
+        """Begin to load the image-reading model in the background, for a quick first answer."""
+        if isinstance(self._reader, NamedReader):
+            self._reader.warm_up()
 
     def __enter__(self) -> Self:
         """Open once, for several questions; without this every question opens and closes."""

@@ -126,11 +126,13 @@ def _count(wanted: Wanted) -> Plan:
     purpose = "Count things"
     if empty := no_scene(wanted, purpose):
         return empty
-    if wanted.target is not None and wanted.target not in lexicon.COUNTABLE:
-        return _measure(wanted)
-    target = wanted.target
+    target, noun = wanted.target, _noun_phrase(wanted.question)
+    if target is not None and target not in lexicon.COUNTABLE:
+        if not _counts_another(wanted, noun):
+            return _measure(wanted)
+        target = noun
     if target is None:
-        target = _noun_phrase(wanted.question)
+        target = noun
         if target is None:
             return question(
                 purpose, "target", "What should be counted?",
@@ -144,6 +146,15 @@ def _count(wanted: Wanted) -> Plan:
         call(wanted, "detect_objects", scene=scene.id, target=target),
         target=target,
     )
+
+
+def _counts_another(wanted: Wanted, noun: str | None) -> bool:
+    """Whether a target only says where other things are: "how many bridges cross the river"."""
+    if noun is None or wanted.unit is not None or wanted.question.language != "en":
+        return False
+    tokens = wanted.question.tokens
+    named = {t for m in wanted.question.mentions for t in tokens[m.start : m.stop]}
+    return "how_many" in wanted.question.cues and noun not in named
 
 
 def _noun_phrase(question: Question) -> str | None:

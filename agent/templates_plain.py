@@ -80,13 +80,14 @@ def look_change(wanted: Wanted) -> Plan:
         return question(
             purpose, "second_scene", "Change shows only against another date: add that scene."
         )
-    return plan_of(purpose)
+    scenes = tuple(scene.id for scene in wanted.scenes)
+    return plan_of(purpose).model_copy(update={"scenes": scenes})
 
 
 def explain(wanted: Wanted) -> Plan:
     """Explain an earlier result."""
     if wanted.inputs.history:
-        return plan_of("Explain the earlier result")
+        return plan_of("Explain the earlier result").model_copy(update={"task": "explain"})
     return look(wanted)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 
 from terralogue.agent.plan import Inputs, Plan, ToolCall
+from terralogue.vlm.vlm import VLM, Query, Reading
 
 SIZE = 64
 WATER_ROWS = 16
@@ -63,6 +64,21 @@ class KeywordPlanner:
             options=("water", "vegetation"),
             missing_slot="target",
         )
+
+
+class Eyes(VLM):
+    """An image-reading model that says what it is told to, and keeps what it was asked."""
+
+    def __init__(self, *readings: Reading, name: str = "eyes", points: bool = True) -> None:
+        self.name = name
+        self.fingerprint = "0" * 16
+        self.tasks = frozenset({"qa", "caption", *(["grounding"] if points else [])})
+        self.readings = list(readings)
+        self.asked: list[Query] = []
+
+    def answer_batch(self, queries: Sequence[Query]) -> list[Reading]:
+        self.asked += queries
+        return [self.readings.pop(0) for _ in queries]
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def test_a_batch_is_planned_line_by_line(run: Any, tmp_path: Path) -> None:
         (["ask", "-q", "x", "--point", "here"], "write X,Y"),
         (["ask", "-q", "x", "--region", "none.geojson"], "none.geojson"),
         (["ask", "-q", "x", "--planner", "oracle"], "unknown planner"),
-        (["ask", "-q", "x", "--vlm", "hf:some/model"], "hf:some/model"),
+        (["ask", "-q", "x", "--vlm", "oracle:some"], "unknown model"),
         (["ask", "-q", "x", "--batch", "q.jsonl"], "--dry-run"),
         (["ask", "--batch", "none.jsonl", "--dry-run"], "none.jsonl"),
         (["models", "get", "oracle"], "minilm"),

@@ -177,12 +177,22 @@ def test_nothing_is_measured_or_looked_at_without_scenes() -> None:
 
 def test_a_tool_that_is_not_installed_is_refused_with_what_can_be_done() -> None:
     inputs = Inputs(scenes=(scene("a", "rgb_aerial"),))
-    wanted = call("detect_objects", scene="a", target="vehicle")
+    wanted = call("compute_index", scene="a", index="GLI")
     plan = check(wanted, inputs, frozenset({"segment"}))
     assert plan.route == "refuse"
     assert plan.message is not None
     assert "outline and measure a land cover" in plan.message
     assert check(wanted, inputs).route == "tools"
+
+
+def test_things_that_no_detector_counts_are_estimated_by_eye() -> None:
+    inputs = Inputs(scenes=(scene("a", "rgb_aerial"),))
+    wanted = call("detect_objects", scene="a", target="vehicle")
+    plan = check(wanted, inputs, frozenset({"segment"}))
+    assert (plan.route, plan.scenes, plan.calls) == ("answer", ("a",), ())
+    assert "no detector" in plan.interpretation
+    with_detector = frozenset({"segment", "detect_objects"})
+    assert check(wanted, inputs, with_detector).route == "tools"
 
 
 def test_an_invented_tool_and_an_empty_plan_do_not_pass() -> None:

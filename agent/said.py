@@ -1,0 +1,212 @@
+"""What an image-reading model read, in words for people: sure, or not sure and why.
+
+A sure answer comes with its calibrated confidence. One that is not sure is never told as an
+answer: it says why, what would have been guessed, and what would help.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from terralogue.agent.lexicon import ENGLISH_NOUN
+from terralogue.agent.world import Look, Looked
+from terralogue.datasets.samples import Box
+from terralogue.vlm.vlm import Reading
+
+NOT_SURE: Final = "Not sure"
+ESTIMATE: Final = "vlm_estimate"
+"""Method of a count that was read off the picture; a detector's is its own."""
+
+_BY_EYE: Final = (
+    "Estimated by eye by the image-reading model (vlm_estimate), not counted by a detector."
+)
+_NO_REASON: Final = "the model's own probability is too low"
+_NUMBERS: Final = {
+    "no": 0, "none": 0, "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
+    "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
+}  # fmt: skip
+# Beyond this distance from its training data a model's guess says nothing about the picture.
+_KNOWN: Final = 1.0
+_GUESS: Final = 0.05
+_LARGE: Final = 640
+_NOUNS: Final = {"snow_ice": "snow and ice", "built_up": "built-up area"}
+
+
+def noun(target: str) -> str:
+    """A target in plain words."""
+    return _NOUNS.get(target, target.replace("_", " "))
+
+
+def count_in(text: str) -> float | None:
+    """The one number that an answer is, such as "3", "about 3 ships" or "three"; None else."""
+    found = re.findall(r"(?<![\w.-])\d+(?![\w.%-])", text.replace(",", ""))
+    if found:
+        return float(found[0]) if len(found) == 1 else None
+    words = [word for word in re.findall(r"[a-z]+", text.lower()) if word in _NUMBERS]
+    return float(_NUMBERS[words[0]]) if len(words) == 1 else None
+
+
+def reading_of(look: Look, looked: Looked) -> dict[str, Any]:
+    """A reading as JSON for the state of a conversation, with the sentence that it leads to.
+
+    Args:
+        look: what was asked.
+        looked: what came of it.
+    """
+    reading = looked.reading
+    measurements = []
+    count = _count(look, looked)
+    if reading.sure and count is not None:
+        measurements.append(
+            {
+                "name": "count", "value": count, "unit": "1", "method": ESTIMATE,
+                "artefact": _vectors(looked.artefacts), "label": _things(look, looked),
+            }
+        )  # fmt: skip
+    beyond = reading.distance is not None and reading.distance > _KNOWN
+    return {
+        "text": reading.text,
+        "said": _said(look, looked, count) if reading.sure else "",
+        "sure": reading.sure,
+        "doubt": reading.doubt.rstrip(".") or _NO_REASON,
+        # Probabilities were calibrated on pictures like those of the training.
+        "confidence": None if beyond else reading.confidence,
+        "guess": "" if beyond or reading.sure else _guess(reading),
+        "alternatives": [list(pair) for pair in reading.alternatives],
+        "model": looked.model,
+        "size": list(looked.size),
+        "measurements": measurements,
+        "artefacts": list(looked.artefacts) if reading.sure else [],
+        "warnings": [*looked.warnings, *reading.notes],
+        "scenes": list(look.scenes),
+    }
+
+
+def _count(look: Look, looked: Looked) -> float | None:
+    """How many; of what was pointed at there are as many as boxes."""
+    if looked.task == "grounding":
+        return float(len(looked.reading.boxes))
+    return count_in(looked.reading.text) if look.counts and looked.task == "qa" else None
+
+
+def _vectors(artefacts: Sequence[Mapping[str, Any]]) -> str | None:
+    return next((str(a["id"]) for a in artefacts if a["kind"] == "polygons"), None)
+
+
+def _things(look: Look, looked: Looked) -> str:
+    words = looked.reading.label or look.phrase or "things"
+    return words[:1].upper() + words[1:]
+
+
+def _said(look: Look, looked: Looked, count: float | None) -> str:
+    if looked.task == "grounding":
+        return _pointed(_things(look, looked), looked.reading.boxes, looked.size)
+    text = sentence(looked.reading.text)
+    if count is None or looked.task != "qa":
+        return text
+    if re.fullmatch(r"[\w ]+\.", text) and len(text.split()) == 1:
+        text = f"About {count:.0f} {_things(look, looked).lower()}."
+    return f"{text} {_BY_EYE}"
+
+
+def sentence(text: str) -> str:
+    """A short answer as a sentence: "yes" becomes "Yes."."""
+    text = text.strip().rstrip(". ")
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith(("!", "?")) else ".")
+
+
+def _pointed(things: str, boxes: Sequence[Box], size: tuple[int, int]) -> str:
+    if not boxes:
+        return f"{things}: nothing like that was found."
+    if len(boxes) == 1:
+        return f"{things}: found once, {_place(boxes[0], size)}; marked on the picture."
+    places = list(dict.fromkeys(_place(box, size) for box in boxes))
+    where = f", {' and '.join(places)}" if len(places) < 3 else ""
+    return f"{things}: found {len(boxes)} times{where}; marked on the picture."
+
+
+def _place(box: Box, size: tuple[int, int]) -> str:
+    """In which of nine parts of the picture the middle of a box lies."""
+    column = min(2, int(3 * (box.left + box.right) / 2 / size[0]))
+    row = min(2, int(3 * (box.top + box.bottom) / 2 / size[1]))
+    if (row, column) == (1, 1):
+        return "in the middle"
+    up, across = ("upper", "", "lower")[row], ("left", "", "right")[column]
+    if up and across:
+        return f"in the {up} {across}"
+    return f"in the {up} middle" if up else f"in the middle on the {across}"
+
+
+def _guess(reading: Reading) -> str:
+    """What the model would have said, with what it weighed against it."""
+    if not reading.text:
+        return ""
+    weighed = [pair for pair in reading.alternatives if pair[0] != reading.text]
+    others = [f"{text} ({share:.2f})" for text, share in weighed[:2] if share > _GUESS]
+    sure = "" if reading.confidence is None else f" ({reading.confidence:.2f})"
+    also = f"; it also weighed {' and '.join(others)}" if others else ""
+    return f"A guess, no more: {reading.text.rstrip('.')}{sure}{also}."
+
+
+def answer_text(
+    reading: Mapping[str, Any],
+    names: Mapping[str, str],
+    target: str | None,
+    gsd: float | None,
+    mind: Sequence[str] = (),
+) -> str:
+    """The text of an answer.
+
+    Args:
+        reading: from `reading_of`, with `measurable` where it is not sure.
+        names: of scenes, by id.
+        target: of the plan.
+        gsd: metres per pixel of the scene, or None.
+        mind: warnings.
+    """
+    if reading["sure"]:
+        how = "" if reading["confidence"] is None else f"How sure: {reading['confidence']:.2f}"
+        parts = [reading["said"], how]
+    else:
+        helps = _helps(reading, names, target, gsd)
+        parts = [f"{NOT_SURE}: {reading['doubt']}.", reading["guess"]]
+        parts.append("\n".join(["What would help:", *(f"- {line}" for line in helps)]))
+    if mind:
+        parts.append("\n".join(["Mind:", *(f"- {line}" for line in mind)]))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _helps(
+    reading: Mapping[str, Any], names: Mapping[str, str], target: str | None, gsd: float | None
+) -> list[str]:
+    """What would make an unsure answer a sure one, or a measured one."""
+    measurable: Mapping[str, Sequence[str]] = reading.get("measurable", {})
+    lines = []
+    if any(measurable.values()):
+        lines.append(f"Measure instead, for instance: {examples(measurable, target)}")
+        if target is None or not any(target in found for found in measurable.values()):
+            lines += [
+                f"Measurable on {names.get(scene, scene)}: {', '.join(map(noun, found))}."
+                for scene, found in measurable.items()
+                if found
+            ]
+    if max(reading["size"]) > _LARGE:
+        lines.append("Ask about a part of the scene: give a region.")
+    if gsd is not None and gsd > 1 and target in ENGLISH_NOUN:
+        lines.append(f"A scene with finer pixels; here one is {gsd:g} m wide.")
+    lines.append("Ask about one thing that shows from above, to be answered with yes or no.")
+    return lines
+
+
+def examples(measurable: Mapping[str, Sequence[str]], target: str | None) -> str:
+    """Questions that a person can type, about what was asked for where it can be measured."""
+    shared = [
+        t for t in next(iter(measurable.values())) if all(t in s for s in measurable.values())
+    ]
+    thing = noun(target if target in shared else (shared or ["vegetation"])[0])
+    asked = [f"how much is {thing}, in hectares?"]
+    if len(measurable) > 1:
+        asked = ["how much has changed, in hectares?", f"how much {thing} was gained or lost?"]
+    return " or ".join(f'"{question}"' for question in asked)
