@@ -12,6 +12,7 @@ what it was trained on, `calibration.json` where asked for, and `state` to go on
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
@@ -26,7 +27,7 @@ import transformers
 from transformers import TrainerCallback, TrainingArguments, trainer_utils
 
 from terralogue.datasets.errors import InputError
-from terralogue.vlm.hf_calibration import Fitted, fit_calibration
+from terralogue.vlm.hf_calibration import Calibration, fit_calibration
 from terralogue.vlm.hf_examples import Collator, Example, Examples, read_examples
 from terralogue.vlm.hf_model import ADAPTER, ChatModel, fingerprint_of, load_model, with_adapter
 from terralogue.vlm.hf_vlm import FOUR_BIT, HFVLM, LORA
@@ -138,7 +139,7 @@ class Trainer:
         print(f"adapter after {done} steps: {self.out}", file=sys.stderr)
         return trained
 
-    def calibrate(self, split: str) -> Fitted:
+    def calibrate(self, split: str) -> Calibration:
         """Ask questions whose answers are known, and write `calibration.json`.
 
         Raises:
@@ -154,10 +155,11 @@ class Trainer:
         vlm = HFVLM(with_adapter(self._load(), self.out), f"hf:{self.settings.vlm}", "")
         answered = list(_answered(vlm, examples))
         likelihoods, right = zip(*answered, strict=True)
-        made = fit_calibration(likelihoods, right, [example.place for example in examples])
-        made.calibration.write(self.out)
-        told = {"answers": made.answers, "accuracy": made.accuracy, "ece": made.ece}
-        self._write_record(**{**self._record(), "calibration": {"split": split, **told}})
+        names = ", ".join(Path(path).name for path in self.settings.data)
+        made = fit_calibration(
+            likelihoods, right, [example.place for example in examples], f"{names} {split}"
+        )
+        made.write(self.out)
         print(
             f"calibrated on {made.answers} answers: accuracy {made.accuracy:.3f}, "
             f"calibration error {made.ece:.3f}",
@@ -173,7 +175,11 @@ class Trainer:
 
     def _load(self) -> ChatModel:
         base = self.settings.vlm.removesuffix(FOUR_BIT)
-        return load_model(base, self.device, four_bit=base != self.settings.vlm)
+        device = self.device
+        if device == "auto" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            # Of `accelerate launch`: every process has the whole model on a device of its own.
+            device = f"cuda:{os.environ['LOCAL_RANK']}"
+        return load_model(base, device, four_bit=base != self.settings.vlm)
 
     def _adapted(self, model: Any) -> Any:
         settings = self.settings
@@ -266,7 +272,7 @@ def _answered(vlm: HFVLM, examples: list[Example]) -> Iterator[tuple[float, bool
             part, queries, prompts, vlm.write(queries, prompts), strict=True
         ):
             said = reading_of(written.text, query, prompt).text
-            yield written.likelihood, _folded(said) == _folded(_truth(example))
+            yield written.log_likelihood, _folded(said) == _folded(_truth(example))
 
 
 def _truth(example: Example) -> str:

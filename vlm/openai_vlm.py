@@ -16,6 +16,7 @@ import hashlib
 import io
 import ipaddress
 import os
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -42,6 +43,10 @@ SECONDS: Final = 120.0
 AT_ONCE: Final = 8
 """Requests in flight; servers batch what comes together."""
 
+# Models that reason take neither a temperature nor "max_tokens", and their reasoning counts as
+# tokens that they write (platform.openai.com/docs/guides/reasoning).
+_THOUGHT: Final = 2000
+_SAMPLED: Final = "The server chose the sampling temperature, so another answer may differ."
 _FORM: Final = "openai:<base url>#<model>, such as openai:http://127.0.0.1:8000/v1#model-name"
 # Qwen2.5-VL counts pixels of a picture whose sides are multiples of this; such a picture is not
 # resized by the server (huggingface/transformers, models/qwen2_vl/image_processing_qwen2_vl.py).
@@ -93,11 +98,10 @@ class OpenAIVLM(VLM):
         if query.task == "grounding" and self._coordinates == "pixels":
             parts = [p if isinstance(p, str) else _fitted(p) for p in prompt.parts]
             prompt = replace(prompt, parts=tuple(parts))
-        text = self._complete(client, prompt, MOST_TOKENS[query.task])
+        text, notes = self._complete(client, prompt, MOST_TOKENS[query.task])
         reading = reading_of(text, query, prompt, coordinates=self._coordinates or "pixels")
-        if self.offline:
-            return reading
-        return replace(reading, notes=(*reading.notes, self._sent(prompt)))
+        sent = () if self.offline else (self._sent(prompt),)
+        return replace(reading, notes=(*reading.notes, *notes, *sent))
 
     def _sent(self, prompt: Prompt) -> str:
         """What left the machine."""
@@ -106,8 +110,8 @@ class OpenAIVLM(VLM):
         listed = ", ".join(dict.fromkeys(sizes))
         return f"{count} ({listed} pixels) and the question went to {self.base_url}."
 
-    def _complete(self, client: Any, prompt: Prompt, most: int) -> str:
-        """What the server writes.
+    def _complete(self, client: Any, prompt: Prompt, most: int) -> tuple[str, tuple[str, ...]]:
+        """What the server writes, and what a person must know of how it was asked.
 
         Raises:
             InputError: it cannot be reached, declines, or answers with something else.
@@ -120,11 +124,17 @@ class OpenAIVLM(VLM):
             else {"type": "image_url", "image_url": {"url": data_url(part.picture)}}
             for part in prompt.parts
         ]
+        asked = {"model": self.model, "messages": [{"role": "user", "content": content}]}
+        create = client.chat.completions.create
+        notes: tuple[str, ...] = ()
         try:
-            completion = client.chat.completions.create(
-                model=self.model, temperature=0, max_tokens=most,
-                messages=[{"role": "user", "content": content}],
-            )  # fmt: skip
+            try:
+                completion = create(**asked, temperature=0, max_tokens=most)
+            except openai.BadRequestError as error:
+                if not re.search(r"max_tokens|temperature", _reason(error.body)):
+                    raise
+                completion = create(**asked, max_completion_tokens=most + _THOUGHT)
+                notes = (_SAMPLED,)
         except openai.APIStatusError as error:
             raise InputError(self._declined(error)) from None
         except openai.APITimeoutError:
@@ -143,7 +153,7 @@ class OpenAIVLM(VLM):
             raise InputError(
                 f"the model {self.model!r} at {self.base_url} wrote no text; name a chat model"
             )
-        return text
+        return text, notes
 
     def _declined(self, error: Any) -> str:
         where = f"the server at {self.base_url}"

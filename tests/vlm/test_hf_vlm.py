@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from terralogue.agent import models
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.samples import Box
-from terralogue.vlm.hf_calibration import fit_calibration
+from terralogue.vlm.hf_calibration import Calibration, fit_calibration
 from terralogue.vlm.hf_tiny import TINY, write_tiny
 from terralogue.vlm.hf_vlm import HFVLM
 from terralogue.vlm.vlm import Query, load_vlm
-from terralogue.vlm.vlm_calibration import Calibration, expected_calibration_error
+from terralogue.vlm.vlm_calibration import expected_calibration_error
 from terralogue.vlm.vlm_prompts import prompt_for
 
 RNG = np.random.default_rng(0)
@@ -74,7 +76,7 @@ def test_the_likelihood_of_an_answer_is_that_of_its_tokens(tiny: Path) -> None:
         )  # fmt: skip
     logits = torch.stack(made.logits, dim=1).log_softmax(dim=-1)[0]
     chosen = logits.gather(1, made.sequences[0, length:, None])
-    assert written.likelihood == pytest.approx(float(chosen.sum().exp()), rel=1e-3)
+    assert written.log_likelihood == pytest.approx(float(chosen.sum()), rel=1e-4)
 
 
 def test_the_fingerprint_is_that_of_the_weights(tiny: Path, tmp_path: Path) -> None:
@@ -106,6 +108,35 @@ def test_a_repository_is_read_from_the_local_cache_alone(
     assert loaded("hf:me/tiny").fingerprint == loaded(f"hf:{tiny}").fingerprint
     assert models.get("hf:me/tiny") == 0
     assert "hf:me/tiny is installed" in capsys.readouterr().out
+
+
+def test_a_model_is_fetched_with_all_that_it_needs(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub = tmp_path / "hub"
+
+    def download(
+        repo: str, *, allow_patterns: list[str] | None = None, local_files_only: bool = False
+    ) -> str:
+        copy = tmp_path / "cache" / "abcdef0123"
+        if not (copy if local_files_only else hub / repo).is_dir():
+            raise LocalEntryNotFoundError("no connection")
+        for path in () if local_files_only else (hub / repo).iterdir():
+            if any(fnmatch(path.name, pattern) for pattern in allow_patterns or ["*"]):
+                copy.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, copy)
+        return str(copy)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    with pytest.raises(InputError, match="me/tiny cannot be reached"):
+        models.get("hf:me/tiny")
+    shutil.copytree(tiny, hub / "me" / "tiny")
+    (hub / "me" / "tiny" / "pytorch_model.bin").write_bytes(b"the same weights again")
+    assert models.get("hf:me/tiny") == 0
+    assert "hf:me/tiny is fetched" in capsys.readouterr().out
+    assert loaded("hf:me/tiny").fingerprint == loaded(f"hf:{tiny}").fingerprint
+    with pytest.raises(InputError, match="names no repository; give hf:<owner>/<name>"):
+        models.get("hf:tiny")
 
 
 def test_what_cannot_be_loaded_says_why(tiny: Path, tmp_path: Path) -> None:
@@ -141,7 +172,7 @@ def test_a_model_that_lacks_tensors_is_not_filled_up_with_noise(tmp_path: Path) 
 
 def test_a_model_with_a_calibration_says_how_sure_it_is(tmp_path: Path) -> None:
     folder = write_tiny(tmp_path / "calibrated")
-    Calibration(scale=0.05, shift=1.0, threshold=0.2).write(folder)
+    Calibration(temperature=20.0, offset=1.0, threshold=0.2).write(folder)
     vlm = loaded(f"hf:{folder}")
     reading = vlm.answer(QUERIES[0])
     assert reading.confidence is not None
@@ -153,8 +184,8 @@ def test_a_model_with_a_calibration_says_how_sure_it_is(tmp_path: Path) -> None:
     assert unsure.text == reading.text
     assert not unsure.sure
     assert "is below 1.00" in unsure.doubt
-    (folder / "calibration.json").write_text('{"scale": 0, "shift": 1}', encoding="utf-8")
-    with pytest.raises(InputError, match="needs a scale above 0"):
+    (folder / "calibration.json").write_text('{"temperature": 0, "offset": 1}', encoding="utf-8")
+    with pytest.raises(InputError, match="needs a temperature above 0"):
         load_vlm(f"hf:{folder}")
 
 
@@ -165,9 +196,9 @@ def test_a_calibration_makes_confidences_match_how_often_answers_are_right() -> 
     truth = 1 / (1 + np.exp(-(np.log(likelihood / (1 - likelihood)) / 2 - 0.5)))
     right = rng.random(4000) < truth
     places = [f"{i // 4}" for i in range(4000)]
-    made = fit_calibration(likelihood.tolist(), right.tolist(), places)
-    assert made.calibration.scale == pytest.approx(0.5, abs=0.05)
-    assert made.calibration.shift == pytest.approx(-0.5, abs=0.1)
+    made = fit_calibration(np.log(likelihood).tolist(), right.tolist(), places, "drawn")
+    assert made.temperature == pytest.approx(2, abs=0.25)
+    assert made.offset == pytest.approx(-0.5, abs=0.1)
     assert made.ece < 0.03
     assert expected_calibration_error(likelihood.tolist(), right.tolist()) > 0.1
 
@@ -184,4 +215,4 @@ def test_answers_that_say_nothing_about_confidence_are_refused(
     likelihoods: np.ndarray, right: np.ndarray, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        fit_calibration(likelihoods.tolist(), right.tolist(), ["a"] * len(right))
+        fit_calibration(np.log(likelihoods).tolist(), right.tolist(), ["a"] * len(right), "")

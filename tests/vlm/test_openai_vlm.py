@@ -84,6 +84,7 @@ class _Server(BaseHTTPRequestHandler):
 
     status = 200
     reply = ""
+    unknown = ""
     heard: list[dict[str, object]] = []  # noqa: RUF012
     keys: list[str | None] = []  # noqa: RUF012
 
@@ -91,13 +92,14 @@ class _Server(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.heard.append(body)
         self.keys.append(self.headers["Authorization"])
+        status = 400 if self.unknown and self.unknown in body else self.status
         content = json.dumps(
             {"id": "1", "object": "chat.completion", "created": 1, "model": body["model"],
              "choices": [{"index": 0, "finish_reason": "stop",
                           "message": {"role": "assistant", "content": self.reply}}]}
-            if self.status == 200 else {"error": {"message": self.reply}}
+            if status == 200 else {"error": {"message": self.reply or f"unknown {self.unknown}"}}
         ).encode()  # fmt: skip
-        self.send_response(self.status)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.send_header("x-should-retry", "false")
@@ -148,6 +150,21 @@ def test_an_answer_from_elsewhere_says_what_left_the_machine(
     assert not vlm.offline
     notes = vlm.answer(QUERIES[1]).notes
     assert notes == (f"2 pictures (336 x 224 pixels) and the question went to {url}.",)
+
+
+def test_a_model_that_reasons_is_asked_in_its_own_terms(
+    echo: tuple[str, type[_Server]],
+) -> None:
+    url, script = echo
+    script.unknown = "max_tokens"
+    reading = load_vlm(f"openai:{url}#o9").answer(QUERIES[0])
+    assert reading.notes == (
+        "The server chose the sampling temperature, so another answer may differ.",
+    )
+    first, second = script.heard
+    assert "temperature" in first
+    assert "temperature" not in second
+    assert second["max_completion_tokens"] == 2048
 
 
 @pytest.mark.parametrize(
