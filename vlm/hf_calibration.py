@@ -1,22 +1,18 @@
-"""Calibration of chat models: from the likelihood of an answer to the probability that it is right.
+"""Calibration of full-size models: from the likelihood of an answer to how sure a model is of it.
 
-A small file `calibration.json` beside an adapter or a model:
+`terralogue train lora --calibrate SPLIT` writes `calibration.json` beside the adapter:
 
-    {"temperature": 1.8, "offset": -0.3, "threshold": 0.5, "answers": 812, "accuracy": 0.71,
-     "ece": 0.03, "data": "rsvqa_lr own:val"}
+    {"temperature": 1.0, "scale": 0.55, "shift": -0.3, "threshold": 0.5}
 
-The logit of the likelihood of all tokens of an answer, divided by the temperature and moved by the
-offset, is the logit of the confidence (Platt 1999; Guo et al. 2017, arXiv:1706.04599). Below the
-threshold a model is not sure. `terralogue train lora --calibrate SPLIT` writes the file; a model
-without it gives no confidence.
+The logit of the likelihood of all tokens of an answer, times the scale and moved by the shift, is
+the logit of the confidence (Platt 1999). A model without the file gives no confidence.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,49 +20,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terralogue.datasets.errors import InputError
-from terralogue.vlm.vlm_calibration import expected_calibration_error
+from terralogue.vlm.vlm_calibration import FILE, Calibration, expected_calibration_error
 
-FILE: Final = "calibration.json"
 FEWEST: Final = 30
 """Answers that two numbers can be fitted to."""
 
-# Below this an answer is more likely wrong than right.
-_THRESHOLD: Final = 0.5
-_TINY: Final = 1e-9
-
 
 @dataclass(frozen=True)
-class Calibration:
-    """What turns likelihoods into confidences.
+class Fitted:
+    """A calibration, and what it was fitted to.
 
     Attributes:
-        temperature: above 0.
-        offset: of logits.
-        threshold: of the confidence, under which a model is not sure.
-        answers: number of answers that it was fitted to.
-        accuracy: share of these that were right.
-        ece: expected calibration error of each half of the places by a fit to the other.
-        data: what was asked.
+        calibration: below its threshold an answer is more likely wrong than right.
+        answers: their number.
+        accuracy: share of right ones.
+        ece: expected calibration error, of each half of the places by a fit to the other.
     """
 
-    temperature: float
-    offset: float
-    threshold: float = _THRESHOLD
-    answers: int = 0
-    accuracy: float = math.nan
-    ece: float = math.nan
-    data: str = ""
-
-    def confidence(self, log_likelihood: float) -> float:
-        """Probability that an answer is right, from the logarithm of its likelihood (at most 0)."""
-        logit = float(_logits(np.array([log_likelihood]))[0])
-        return 1 / (1 + math.exp(-(logit / self.temperature + self.offset)))
-
-    def write(self, folder: Path) -> Path:
-        """Write it into a folder; returns the file."""
-        path = folder / FILE
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
-        return path
+    calibration: Calibration
+    answers: int
+    accuracy: float
+    ece: float
 
 
 def read_calibration(folder: Path) -> Calibration | None:
@@ -75,71 +49,60 @@ def read_calibration(folder: Path) -> Calibration | None:
     Raises:
         InputError: the file is broken.
     """
-    path = folder / FILE
-    if not path.is_file():
+    if not (folder / FILE).is_file():
         return None
-    try:
-        made = Calibration(**json.loads(path.read_text(encoding="utf-8")))
-        usable = made.temperature > 0 and math.isfinite(made.offset) and 0 <= made.threshold <= 1
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path} cannot be read ({error}); remove it, or train again") from error
+    made = Calibration.read(folder)
+    usable = made.scale > 0 and math.isfinite(made.shift) and 0 <= made.threshold <= 1
     if not usable:
         raise InputError(
-            f"{path} needs a temperature above 0, a finite offset and a threshold from 0 to 1; "
-            "remove it, or train again"
+            f"{folder / FILE} needs a scale above 0, a finite shift and a threshold from 0 to 1; "
+            "remove it, or calibrate again"
         )
     return made
 
 
 def fit_calibration(
-    log_likelihoods: Sequence[float], right: Sequence[bool], places: Sequence[str], data: str
-) -> Calibration:
+    likelihoods: Sequence[float], right: Sequence[bool], places: Sequence[str]
+) -> Fitted:
     """Fit to answers whose truth is known.
 
     Args:
-        log_likelihoods: of whole answers, natural logarithm.
+        likelihoods: of whole answers, 0 to 1.
         right: whether each was right.
-        places: what pictures each was about; the halves for the ECE share none.
-        data: for the record.
+        places: what pictures each was about; the halves for the error share none.
 
     Raises:
         InputError: too few answers, all right or all wrong, or likelier answers are no better.
     """
-    x = _logits(np.asarray(log_likelihoods, np.float64))
-    y = np.asarray(right, bool)
+    p = np.clip(np.asarray(likelihoods, np.float64), 1e-6, 1 - 1e-6)
+    x, y = np.log(p / (1 - p)), np.asarray(right, bool)
     if len(x) < FEWEST or y.all() or not y.any():
         raise InputError(
             f"{len(x)} answers, {int(y.sum())} of them right, are not enough to calibrate by; give "
             f"--calibrate a split with {FEWEST} or more, right ones and wrong ones"
         )
-    slope, offset = _fitted(x, y)
-    if slope <= 0:
+    whole = _fitted(x, y)
+    if whole.scale <= 0:
         raise InputError(
             "likelier answers were not more often right, so no confidence can be made of them; "
             "train longer, or leave --calibrate out"
         )
-    order = {place: i for i, place in enumerate(sorted(set(places)))}
-    first = np.array([order[place] % 2 == 0 for place in places])
-    crossed = np.empty(len(x))
+    number = {place: i for i, place in enumerate(sorted(set(places)))}
+    first = np.array([number[place] % 2 == 0 for place in places])
+    tested = np.empty(len(x))
     for half in (first, ~first):
         other = y[~half]
-        # One place alone, or a half without wrong answers, leaves nothing to fit to.
+        # One place alone, or a half without wrong answers, leaves nothing to fit on.
         usable = other.any() and not other.all()
-        a, b = _fitted(x[~half], other) if usable else (slope, offset)
-        crossed[half] = 1 / (1 + np.exp(-(a * x[half] + b)))
-    return Calibration(
-        round(1 / slope, 6), round(offset, 6), answers=len(x), accuracy=round(float(y.mean()), 4),
-        ece=round(expected_calibration_error(crossed.tolist(), y.tolist()), 4), data=data,
-    )  # fmt: skip
+        made = _fitted(x[~half], other) if usable else whole
+        tested[half] = [made.confidence(value) for value in p[half]]
+    error = expected_calibration_error(tested.tolist(), y.tolist())
+    return Fitted(whole, len(x), float(y.mean()), error)
 
 
-def _fitted(x: NDArray[np.float64], y: NDArray[np.bool_]) -> tuple[float, float]:
+def _fitted(x: NDArray[np.float64], y: NDArray[np.bool_]) -> Calibration:
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=100.0).fit(x[:, None], y)
-    return float(model.coef_[0, 0]), float(model.intercept_[0])
-
-
-def _logits(log_likelihoods: NDArray[np.float64]) -> NDArray[np.float64]:
-    likelihood = np.clip(np.exp(log_likelihoods), _TINY, 1 - _TINY)
-    return np.asarray(np.log(likelihood) - np.log1p(-likelihood))
+    scale, shift = float(model.coef_[0, 0]), float(model.intercept_[0])
+    return Calibration(scale=round(scale, 6), shift=round(shift, 6))

@@ -27,7 +27,7 @@ import transformers
 from transformers import TrainerCallback, TrainingArguments, trainer_utils
 
 from terralogue.datasets.errors import InputError
-from terralogue.vlm.hf_calibration import Calibration, fit_calibration
+from terralogue.vlm.hf_calibration import Fitted, fit_calibration
 from terralogue.vlm.hf_examples import Collator, Example, Examples, read_examples
 from terralogue.vlm.hf_model import ADAPTER, ChatModel, fingerprint_of, load_model, with_adapter
 from terralogue.vlm.hf_vlm import FOUR_BIT, HFVLM, LORA
@@ -139,7 +139,7 @@ class Trainer:
         print(f"adapter after {done} steps: {self.out}", file=sys.stderr)
         return trained
 
-    def calibrate(self, split: str) -> Calibration:
+    def calibrate(self, split: str) -> Fitted:
         """Ask questions whose answers are known, and write `calibration.json`.
 
         Raises:
@@ -155,11 +155,10 @@ class Trainer:
         vlm = HFVLM(with_adapter(self._load(), self.out), f"hf:{self.settings.vlm}", "")
         answered = list(_answered(vlm, examples))
         likelihoods, right = zip(*answered, strict=True)
-        names = ", ".join(Path(path).name for path in self.settings.data)
-        made = fit_calibration(
-            likelihoods, right, [example.place for example in examples], f"{names} {split}"
-        )
-        made.write(self.out)
+        made = fit_calibration(likelihoods, right, [example.place for example in examples])
+        made.calibration.write(self.out)
+        told = {"answers": made.answers, "accuracy": made.accuracy, "ece": made.ece}
+        self._write_record(**{**self._record(), "calibration": {"split": split, **told}})
         print(
             f"calibrated on {made.answers} answers: accuracy {made.accuracy:.3f}, "
             f"calibration error {made.ece:.3f}",
@@ -272,7 +271,7 @@ def _answered(vlm: HFVLM, examples: list[Example]) -> Iterator[tuple[float, bool
             part, queries, prompts, vlm.write(queries, prompts), strict=True
         ):
             said = reading_of(written.text, query, prompt).text
-            yield written.log_likelihood, _folded(said) == _folded(_truth(example))
+            yield written.likelihood, _folded(said) == _folded(_truth(example))
 
 
 def _truth(example: Example) -> str:

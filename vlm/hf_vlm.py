@@ -23,9 +23,10 @@ from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from terralogue.datasets.errors import InputError
-from terralogue.vlm.hf_calibration import Calibration, read_calibration
+from terralogue.vlm.hf_calibration import read_calibration
 from terralogue.vlm.hf_model import ChatModel, fingerprint_of, load_model, with_adapter
 from terralogue.vlm.vlm import VLM, Query, Reading, Task
+from terralogue.vlm.vlm_calibration import Calibration
 from terralogue.vlm.vlm_prompts import GROUNDING, MOST_TOKENS, Prompt, prompt_for, reading_of
 
 BATCH: Final = 8
@@ -41,12 +42,12 @@ class Written:
 
     Attributes:
         text: without special tokens.
-        log_likelihood: natural logarithm, of all tokens and the end together.
+        likelihood: of all tokens and the end together, 0 to 1.
         seen: height and width of the first picture as the model got it; None where not known.
     """
 
     text: str
-    log_likelihood: float
+    likelihood: float
     seen: tuple[int, int] | None
 
 
@@ -126,7 +127,7 @@ class HFVLM(VLM):
             )[:, inputs["input_ids"].shape[1] :]  # fmt: skip
         texts = processor.batch_decode(tokens, skip_special_tokens=True)
         firsts = [sum(len(p.pictures) for p in prompts[:i]) for i in range(len(prompts))]
-        likelihoods = likelihood.sums(tokens, config.eos_token_id)
+        likelihoods = likelihood.products(tokens, config.eos_token_id)
         return [
             Written(text, value, sizes[first] if sizes else None)
             for text, value, first in zip(texts, likelihoods, firsts, strict=True)
@@ -139,7 +140,7 @@ class HFVLM(VLM):
         )  # fmt: skip
         if self.calibration is None or query.task != "qa":
             return reading
-        confidence = self.calibration.confidence(written.log_likelihood)
+        confidence = self.calibration.confidence(written.likelihood)
         least = self.calibration.threshold
         if reading.sure and confidence < least:
             doubt = _LESS_SURE.format(confidence, least)
@@ -160,12 +161,12 @@ class _Likelihood(LogitsProcessor):
         self._steps.append(scores.float().log_softmax(dim=-1).amax(dim=-1).cpu())
         return scores
 
-    def sums(self, tokens: Tensor, ends: int | list[int] | None) -> list[float]:
-        """Log-likelihood of each row of `tokens` (n, length), up to and with the first end."""
+    def products(self, tokens: Tensor, ends: int | list[int] | None) -> list[float]:
+        """Likelihood of each row of `tokens` (n, length), up to and with the first end."""
         ending = torch.isin(tokens.cpu(), torch.tensor([] if ends is None else ends))
         before = ending.cumsum(dim=1) - ending.long()
         values = torch.stack(self._steps, dim=1)
-        return [float(v) for v in torch.where(before == 0, values, 0.0).sum(dim=1)]
+        return [float(v) for v in torch.where(before == 0, values, 0.0).sum(dim=1).exp()]
 
 
 def load(rest: str, device: str) -> HFVLM:
