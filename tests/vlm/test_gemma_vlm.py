@@ -15,10 +15,10 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, tra
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.pictures import RGB_BANDS
 from terralogue.datasets.samples import Box
-from terralogue.vlm import gemma_lora
 from terralogue.vlm.gemma_base import PACKAGE, load_base
 from terralogue.vlm.gemma_model import ASKED, condense
 from terralogue.vlm.hf_calibration import Calibration
+from terralogue.vlm.train import main
 from terralogue.vlm.vlm import VLM, Query, load_vlm
 from terralogue.vlm.vlm_pack import Example, Pack, write_pack
 
@@ -91,7 +91,7 @@ def adapter(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_pack(folder / "packs/ucm_val.zip", pack(range(10, 12)))
     options = f"--base {base} --packs {folder / 'packs'} --out {folder / 'out'} --sources ucm"
     how = "--steps 150 --batch 16 --lr 0.01 --projector-lr 0.003 --no-robust --every 50"
-    assert gemma_lora.main([*options.split(), *how.split()]) == 0
+    assert main(["lora", "--vlm", "gemma", *options.split(), *how.split()]) == 0
     return folder / "out"
 
 
