@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import fields
@@ -15,7 +16,7 @@ from terralogue.vlm.align_command import Parser
 
 if TYPE_CHECKING:
     from terralogue.vlm.gemma_training import Answered, GemmaTraining
-    from terralogue.vlm.hf_calibration import Calibration
+    from terralogue.vlm.vlm_calibration import Calibration
 
 _LONGEST: Final = 48
 
@@ -142,10 +143,13 @@ def _calibrated(found: Sequence[Answered]) -> Calibration | None:
 
     real = [each for each in found if each.pack in BENCHMARKS]
     try:
-        return fit_calibration(
-            [each.log for each in real], [each.right for each in real],
-            [each.picture for each in real], ", ".join(sorted({each.pack for each in real})),
+        fitted = fit_calibration(
+            [math.exp(each.log) for each in real], [each.right for each in real],
+            [each.picture for each in real],
         )  # fmt: skip
     except InputError as error:
         print(f"without confidence: {error}")
         return None
+    print(f"calibrated on {fitted.answers} answers, {fitted.accuracy:.3f} of them right, "
+          f"calibration error {fitted.ece:.3f}")  # fmt: skip
+    return fitted.calibration

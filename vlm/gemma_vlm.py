@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,9 +26,10 @@ from terralogue.vlm.embedded_vlm import FAR_PICTURE, FAR_QUESTION, UNCERTAIN, fe
 from terralogue.vlm.gemma_base import PACKAGE, load_base, terms
 from terralogue.vlm.gemma_model import ASKED, GemmaReader, condense
 from terralogue.vlm.gemma_text import Pictures, Pieces
-from terralogue.vlm.hf_calibration import Calibration, read_calibration
+from terralogue.vlm.hf_calibration import read_calibration
 from terralogue.vlm.minilm import encode
 from terralogue.vlm.vlm import VLM, Query, Reading, Task
+from terralogue.vlm.vlm_calibration import Calibration
 from terralogue.vlm.vlm_checkpoint import FOLDER as EMBEDDED
 from terralogue.vlm.vlm_support import SUPPORT, Support
 from terralogue.vlm.vlm_tokens import tokens_of
@@ -140,7 +142,7 @@ class GemmaVLM(VLM):
         # Confidences are of answers to questions; no two people describe a picture in one way.
         if self._calibration is None or query.task == "caption":
             return Reading(text, alternatives=tuple(others))
-        confidence = self._calibration.confidence(log)
+        confidence = self._calibration.confidence(math.exp(log))
         sure = bool(text) and confidence >= self._calibration.threshold
         return Reading(text, confidence, sure, "" if sure else UNCERTAIN, tuple(others))
 

@@ -17,9 +17,9 @@ from terralogue.datasets.pictures import RGB_BANDS
 from terralogue.datasets.samples import Box
 from terralogue.vlm.gemma_base import PACKAGE, load_base
 from terralogue.vlm.gemma_model import ASKED, condense
-from terralogue.vlm.hf_calibration import Calibration
 from terralogue.vlm.train import main
 from terralogue.vlm.vlm import VLM, Query, load_vlm
+from terralogue.vlm.vlm_calibration import FILE, Calibration
 from terralogue.vlm.vlm_pack import Example, Pack, write_pack
 
 ASKING = "What colour is it?"
@@ -129,11 +129,11 @@ def test_training_leaves_a_record_of_its_answers(adapter: Path) -> None:
 def test_a_calibrated_adapter_says_how_sure_it_is(adapter: Path) -> None:
     asked = Query(ASKING, (picture("red", 40),))
     assert load_vlm(f"gemma:{adapter}").answer(asked).confidence is None
-    file = Calibration(2.0, 0.0, threshold=1.0).write(adapter)
+    Calibration(scale=0.5, threshold=1.0).write(adapter)
     try:
         reading = load_vlm(f"gemma:{adapter}").answer(asked)
     finally:
-        file.unlink()
+        (adapter / FILE).unlink()
     assert reading.confidence is not None
     assert 0 < reading.confidence < 1
     assert not reading.sure
