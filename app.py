@@ -30,12 +30,14 @@ from terralogue.agent import show, style
 from terralogue.agent.answer import Answer, Finished
 from terralogue.agent.demo import run_demo, write_samples
 from terralogue.agent.home import make_home, workspace
+from terralogue.agent.reader import DEFAULT
 from terralogue.agent.samples import SAMPLES, sample_files
 from terralogue.agent.serving import PORT, Serving, read_options
 from terralogue.agent.session import ChatSession
 from terralogue.agent.steps import Step, Steps
 from terralogue.agent.uploads import UPLOAD_SUFFIXES
 from terralogue.agent.visit import Visit
+from terralogue.agent.world import ImageReader
 from terralogue.datasets.errors import EOError, InputError
 from terralogue.tools.store import Store
 
@@ -56,12 +58,13 @@ Update = dict[Any, Any]
 class Page:
     """The components of the page, and what happens when a person uses them."""
 
-    def __init__(self, home: Path) -> None:
-        """Open the workspace and the conversations, and lay the page out."""
+    def __init__(self, home: Path, vlm: str | ImageReader) -> None:
+        """Open the workspace and the conversations, lay the page out, begin to load the model."""
         self.home = home
         self.store = Store(workspace(home))
-        self.session = ChatSession(home=home)
+        self.session = ChatSession(home=home, vlm=vlm)
         self.session.__enter__()
+        self.session.warm_up()
         with gr.Blocks(
             title="Terralogue", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)
         ) as self.blocks:
@@ -417,7 +420,7 @@ def _bubbles(steps: Steps) -> list[gr.ChatMessage]:
 
 def _answer_bubbles(answer: Answer) -> list[gr.ChatMessage]:
     text, how = show.answer_markdown(answer)
-    options: Any = [{"value": option} for option in answer.options]
+    options: Any = [{"value": option} for option in answer.options or show.suggestions(answer)]
     title: Any = {"title": "How it was measured", "status": "done"}
     method = [gr.ChatMessage(how, metadata=title)] if how else []
     return [*method, gr.ChatMessage(text, options=options)]
@@ -429,15 +432,15 @@ def _box(*, busy: bool) -> gr.MultimodalTextbox:
     return gr.MultimodalTextbox(value=value, submit_btn=not busy, stop_btn=busy)
 
 
-def build_app(home: Path | None = None) -> gr.Blocks:
+def build_app(home: Path | None = None, vlm: str | ImageReader = DEFAULT) -> gr.Blocks:
     """The page; serve it with `launch(**launch_options(home))`.
 
     Raises:
-        InputError: the home folder cannot be written.
+        InputError: the home folder cannot be written, or there is no such model.
     """
     folder = make_home(home)
     write_samples(folder)
-    blocks: gr.Blocks = Page(folder).blocks
+    blocks: gr.Blocks = Page(folder, vlm).blocks
     blocks.queue(max_size=QUEUE, default_concurrency_limit=8)
     return blocks
 
@@ -477,7 +480,7 @@ def _serve(options: Serving) -> None:
     print(options.warning or "", end="\n" if options.warning else "", file=sys.stderr)
     if options.demo:
         run_demo(make_home(options.home))
-    app = build_app(options.home)
+    app = build_app(options.home, options.vlm)
     try:
         _, address, _ = app.launch(
             server_name=options.host, server_port=options.port, auth=options.login,

@@ -10,10 +10,12 @@ import platform
 import shutil
 import subprocess
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final, Literal
 
 from terralogue.agent.home import VARIABLE, home_folder
 from terralogue.agent.models import MODELS
+from terralogue.agent.reader import DEFAULT
 
 Level = Literal["ok", "missing", "note"]
 
@@ -57,9 +59,7 @@ def examine() -> list[Finding]:
     for model in MODELS:
         text = f"{model.version}: {model.does}" if model.installed else f"get it: {model.install}"
         found.append(Finding(f"model {model.name}", "ok" if model.installed else "missing", text))
-    text = "none can be had yet; what the picture shows cannot be described, only measured"
-    found.append(Finding("image-reading model", "note", text))
-    return found
+    return [*found, _reader()]
 
 
 def run(*, as_json: bool) -> int:
@@ -86,6 +86,22 @@ def _extra(name: str, what: str) -> Finding:
         return Finding(name, "ok", f"{importlib.metadata.version(name)}: {what}")
     except importlib.metadata.PackageNotFoundError:
         return Finding(name, "note", f"not installed; without it: no {what}")
+
+
+def _reader() -> Finding:
+    """The default image-reading model; to load it would take seconds."""
+    spec = importlib.util.find_spec("terralogue.vlm.vlm")
+    assert spec is not None
+    assert spec.origin is not None
+    weights = Path(spec.origin).parent / "weights"
+    if not (weights / "reader").is_dir():
+        text = "the package carries none; name one with --vlm, or train one (terralogue train base)"
+        return Finding("image-reading model", "note", text)
+    points = ", points at things" if (weights / "refer").is_dir() else ""
+    text = (
+        f"{DEFAULT}: answers questions about pictures, describes them{points}; --vlm names others"
+    )
+    return Finding("image-reading model", "ok", text)
 
 
 def _device() -> Finding:

@@ -22,6 +22,7 @@ ESTIMATE: Final = "vlm_estimate"
 _BY_EYE: Final = (
     "Estimated by eye by the image-reading model (vlm_estimate), not counted by a detector."
 )
+_NOT_MEASURED: Final = "Read off the picture by the image-reading model, not measured."
 _NO_REASON: Final = "the model's own probability is too low"
 _NUMBERS: Final = {
     "no": 0, "none": 0, "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
@@ -62,7 +63,7 @@ def reading_of(look: Look, looked: Looked) -> dict[str, Any]:
         measurements.append(
             {
                 "name": "count", "value": count, "unit": "1", "method": ESTIMATE,
-                "artefact": _vectors(looked.artefacts), "label": _things(look, looked),
+                "artefact": _vectors(looked.artefacts), "label": _things(look),
             }
         )  # fmt: skip
     beyond = reading.distance is not None and reading.distance > _KNOWN
@@ -95,19 +96,24 @@ def _vectors(artefacts: Sequence[Mapping[str, Any]]) -> str | None:
     return next((str(a["id"]) for a in artefacts if a["kind"] == "polygons"), None)
 
 
-def _things(look: Look, looked: Looked) -> str:
-    words = looked.reading.label or look.phrase or "things"
+def _things(look: Look) -> str:
+    words = look.phrase or "things"
     return words[:1].upper() + words[1:]
 
 
 def _said(look: Look, looked: Looked, count: float | None) -> str:
     if looked.task == "grounding":
-        return _pointed(_things(look, looked), looked.reading.boxes, looked.size)
+        kind = looked.reading.label or ""
+        known = f" ({kind})" if kind and kind not in look.phrase else ""
+        things = f"{sentence(look.phrase).rstrip('.')}{known}"
+        return _pointed(things, looked.reading.boxes, looked.size)
     text = sentence(looked.reading.text)
-    if count is None or looked.task != "qa":
+    if looked.task != "qa":
         return text
+    if count is None:
+        return f"{text} {_NOT_MEASURED}" if re.search(r"\d", text) else text
     if re.fullmatch(r"[\w ]+\.", text) and len(text.split()) == 1:
-        text = f"About {count:.0f} {_things(look, looked).lower()}."
+        text = f"About {count:.0f} {_things(look).lower()}."
     return f"{text} {_BY_EYE}"
 
 

@@ -75,9 +75,9 @@ SAMPLES: Final = {
             (
                 DEMO_QUESTION,
                 "Where is healthy vegetation, and how much of it?",
-                "How much of the scene is built up?",
+                "What does this scene show?",
+                "Is there a river?",
                 "Give me the NDVI of this scene",
-                "Which sensor took this, and when?",
             ),
             _valley,
         ),
@@ -89,6 +89,7 @@ SAMPLES: Final = {
                 "How much more water is there after the flood?",
                 "How many hectares are under water now?",
                 "How much vegetation was lost between the two dates?",
+                "What changed between the two images, in words?",
             ),
             _pair("flood"),
         ),
@@ -108,6 +109,7 @@ SAMPLES: Final = {
             "Carried by the package spyndex",
             (
                 "How green is it?",
+                "Is it a rural or an urban area?",
                 "What share of this is vegetation?",
                 "How much bare soil is there, in hectares?",
             ),

@@ -135,8 +135,9 @@ class _World:
         reading = self.reader.answer(query)
         files = []
         if reading.sure and reading.boxes:
-            pointed = Pointed(reading.label or look.phrase, reading.boxes, reading.mask,
-                              self.reader.name)  # fmt: skip
+            pointed = Pointed(
+                look.phrase, reading.label, reading.boxes, reading.mask, self.reader.name
+            )
             files = keep_pointed(self.store, look.scenes[0], pointed)
         return Looked(
             reading,

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from terralogue.agent.answer import Answer, AnswerMeasurement
 from terralogue.agent.figures import quantity
+from terralogue.agent.said import NOT_SURE
 from terralogue.datasets.scene import Scene
 
 MARK_COLOUR: Final = (255, 59, 48)
 # What a figure is worth: the first ones are shown large.
 _HEADLINES: Final = ("area", "gain", "loss", "share", "mean", "median", "count", "trend")
 
+_OFFERED: Final = re.compile(r'"([^"\n]+\?)"')
 _EMPTY: Final = '<p class="tl-empty">{}</p>'
 NO_SCENE: Final = _EMPTY.format("No scene yet.")
 NO_RESULT: Final = _EMPTY.format("Answers show up here: the map, the figures, the files.")
@@ -43,19 +45,31 @@ def answer_markdown(answer: Answer) -> tuple[str, str]:
     parts = answer.answer.split("\n\n")
     how = [part.removeprefix("How: ") for part in parts if part.startswith("How: ")]
     rest = escape_markdown("\n\n".join(part for part in parts if not part.startswith("How: ")))
-    bold = re.sub(r"^(Mind|What can be measured instead):", r"**\1:**", rest, flags=re.MULTILINE)
+    bold = re.sub(
+        r"^(Mind|What would help|How sure|Not sure):", r"**\1:**", rest, flags=re.MULTILINE
+    )
     return bold, "\n".join(f"- {escape_markdown(part)}" for part in how)
+
+
+def suggestions(answer: Answer) -> list[str]:
+    """Questions that an answer offers to ask instead, as text for buttons."""
+    return _OFFERED.findall(answer.answer) if answer.answer.startswith(NOT_SURE) else []
 
 
 def figures_html(answer: Answer) -> str:
     """The figures that matter most, as cards; nothing where there are none."""
     ranked = sorted(answer.measurements, key=_rank)[:4]
-    cards = "".join(
-        f'<div class="tl-card"><div class="tl-figure">{_figure(item)}</div>'
-        f'<div class="tl-label">{html.escape(label(item))}</div></div>'
-        for item in ranked
-    )
+    cards = "".join(_card(_figure(item), label(item)) for item in ranked)
+    if cards and answer.route == "answer" and answer.confidence is not None:
+        cards += _card(f"{answer.confidence:.2f}", "How sure, of 1")
     return f'<div class="tl-cards">{cards}</div>' if cards else ""
+
+
+def _card(figure: str, text: str) -> str:
+    return (
+        f'<div class="tl-card"><div class="tl-figure">{figure}</div>'
+        f'<div class="tl-label">{html.escape(text)}</div></div>'
+    )
 
 
 def _figure(item: AnswerMeasurement) -> str:

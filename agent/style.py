@@ -20,7 +20,7 @@ LOGO: Final = (
 
 HEADER: Final = (
     f'<div class="tl-head">{LOGO}<div><h1>Terralogue</h1>'
-    "<p>Ask your satellite images. Every figure is measured.</p></div></div>"
+    "<p>Ask your satellite images: measured, or read with how sure that is.</p></div></div>"
 )
 
 CSS: Final = f"""
@@ -103,4 +103,5 @@ WELCOME: Final = """### Ask your satellite images
 Drop a scene below: GeoTIFF, JPEG 2000, PNG, NetCDF, ENVI, or one file per band.
 Or pick a sample on the right.
 
-Every figure in an answer is measured, and comes with its method, a map and the files."""
+What can be measured is measured, and comes with its method, a map and the files. What only an eye
+can tell is read off the picture, and comes with how sure that is."""

@@ -1,7 +1,7 @@
 """What an image-reading model pointed at, as files: its mask, its boxes and a picture of both.
 
     part_of(scene, geojson)                                     # its box of pixels, and warnings
-    keep_pointed(store, scene_id, Pointed("white roof", boxes, mask, "embedded"))
+    keep_pointed(store, scene_id, Pointed("white roof", "building", boxes, mask, "embedded"))
 
 Nothing is measured here: boxes and mask are the model's, see `terralogue.vlm.vlm.Reading`.
 """
@@ -40,13 +40,15 @@ class Pointed:
     """What a model pointed at.
 
     Attributes:
-        label: in a few words.
+        words: that it was asked to point at.
+        label: class of what it found, or None.
         boxes: in pixels of the scene.
         mask: bool (H, W) on the grid of the scene, or None.
         method: the model, for the files.
     """
 
-    label: str
+    words: str
+    label: str | None
     boxes: tuple[Box, ...]
     mask: NDArray[np.bool_] | None
     method: str
@@ -75,13 +77,18 @@ def keep_pointed(store: Store, scene_id: str, pointed: Pointed) -> list[Artefact
 
 
 def _write(scene: Scene, pointed: Pointed, run: Run) -> list[Artefact]:
-    name = f"{Path(scene.name).stem}-{_slug(pointed.label)}"
-    title = pointed.label[:1].upper() + pointed.label[1:]
+    name = f"{Path(scene.name).stem}-{_slug(pointed.words)}"
+    title = pointed.words[:1].upper() + pointed.words[1:]
     written = []
     if pointed.mask is not None:
         written.append(_write_mask(scene, pointed.mask, pointed, name, run))
     vectors = run.artefact("polygons", f"{title}: boxes", f"{name}.geojson", GEOJSON)
-    properties = {"label": pointed.label, "scene": scene.name, "method": pointed.method}
+    properties = {
+        "words": pointed.words,
+        "label": pointed.label,
+        "scene": scene.name,
+        "method": pointed.method,
+    }
     write_geojson(vectors.path, Outlines(_frames(scene, pointed), MIN_PIXELS), scene, properties)
     picture = run.artefact("preview", f"{title} over the scene", f"{name}.png", PNG)
     entry = Entry(_IN, _COLOUR, f"{title}: {len(pointed.boxes)}")
@@ -93,8 +100,8 @@ def _write(scene: Scene, pointed: Pointed, run: Run) -> list[Artefact]:
     return [*written, vectors.commit(), picture.commit()]
 
 
-def _slug(label: str) -> str:
-    return "-".join("".join(c if c.isalnum() else " " for c in label.lower()).split())[:40]
+def _slug(words: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in words.lower()).split())[:40]
 
 
 def _frames(scene: Scene, pointed: Pointed) -> list[Polygon]:
@@ -111,9 +118,9 @@ def _write_mask(
             f"{pointed.method} gave a mask of {mask.shape[1]} by {mask.shape[0]} pixels for "
             f"{scene.name}, which has {scene.width} by {scene.height}; use another model (--vlm)."
         )
-    pending = run.artefact("mask", f"{pointed.label}: mask", f"{name}.tif", GEOTIFF)
+    pending = run.artefact("mask", f"{pointed.words}: mask", f"{name}.tif", GEOTIFF)
     with RasterWriter(
-        pending.path, scene, dtype="uint8", nodata=None, bands=(f"{pointed.label}: 1 yes, 0 no",),
+        pending.path, scene, dtype="uint8", nodata=None, bands=(f"{pointed.words}: 1 yes, 0 no",),
         colours={0: (0, 0, 0, 0), 1: rgba(_COLOUR)}, tags={"TERRALOGUE_METHOD": pointed.method},
     ) as writer:  # fmt: skip
         writer.write(mask.astype(np.uint8), whole(scene))

@@ -143,7 +143,7 @@ def pointing(shape: tuple[int, int] = (SIZE, SIZE)) -> Reading:
     mask = np.zeros(shape, np.bool_)
     mask[4:12, 8:20] = mask[40:60, 50:62] = True
     boxes = (Box(8, 4, 20, 12), Box(50, 40, 62, 60))
-    return Reading("2 found", 0.7, boxes=boxes, mask=mask, label="white roof")
+    return Reading("2 found", 0.7, boxes=boxes, mask=mask, label="building")
 
 
 def test_what_is_pointed_at_comes_as_boxes_mask_and_picture(
@@ -154,7 +154,7 @@ def test_what_is_pointed_at_comes_as_boxes_mask_and_picture(
     answer = ask("Where are the white roofs by the lake?", scene)
     assert (eyes.asked[0].task, eyes.asked[0].question) == ("grounding", "white roofs by the lake")
     assert answer.answer.startswith(
-        "White roof: found 2 times, in the upper left and in the lower right; marked"
+        "White roofs by the lake (building): found 2 times, in the upper left and in the lower"
     )
     kinds = {artefact.kind: Path(artefact.path) for artefact in answer.artefacts}
     assert set(kinds) == {"mask", "polygons", "preview"}
@@ -162,7 +162,7 @@ def test_what_is_pointed_at_comes_as_boxes_mask_and_picture(
     (count,) = answer.measurements
     assert (count.value, count.method) == (len(features), "vlm_estimate")
     assert count.artefact == str(kinds["polygons"])
-    assert {feature["properties"]["label"] for feature in features} == {"white roof"}
+    assert {feature["properties"]["label"] for feature in features} == {"building"}
     with rasterio.open(kinds["mask"]) as mask, rasterio.open(scene) as source:
         assert (mask.crs, mask.transform) == (source.crs, source.transform)
         assert int((mask.read(1) == 1).sum()) == 8 * 12 + 20 * 12

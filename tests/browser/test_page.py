@@ -34,7 +34,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     for key in SAMPLES:
         make_demo_scene(home / "samples" / key / "scene.tif", size=96)
         (home / "samples" / key / "files.json").write_text(json.dumps(["scene.tif"]))
-    command = [sys.executable, "-m", "terralogue.app", "--home", str(home)]
+    command = [sys.executable, str(Path(__file__).with_name("serve.py")), str(home)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -172,3 +172,23 @@ def test_a_question_of_ours_is_answered_with_a_click(page: Any, tmp_path: Path) 
     option.click()
     page.locator("#chat .user", has_text="landsat8").first.wait_for()
     page.locator("#chat .bot", has_text="landsat8:").first.wait_for()
+
+
+def test_an_answer_by_eye_says_how_sure_it_is_and_where(page: Any) -> None:
+    page.locator("#samples button").first.click()
+    page.locator("#scene-picture img").wait_for()
+    _ask(page, "Is there a river?")
+    page.locator("#chat .bot", has_text="How sure: 0.83").first.wait_for()
+    _ask(page, "Where is the white roof by the river?")
+    page.locator("#result-picture img").wait_for()
+    page.locator(".tl-card", has_text="How sure").first.wait_for()
+    assert page.locator("#files a[download$='.geojson']").count() == 1
+
+
+def test_an_unsure_answer_offers_to_measure_with_a_click(page: Any) -> None:
+    page.locator("#samples button").first.click()
+    page.locator("#scene-picture img").wait_for()
+    _ask(page, "Is it a rural or an urban area?")
+    page.locator("#chat .bot", has_text="Not sure:").first.wait_for()
+    page.get_by_role("button", name="how much is built-up area, in hectares?").first.click()
+    page.get_by_text("How it was measured").wait_for()
