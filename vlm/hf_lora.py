@@ -101,6 +101,8 @@ class Trainer:
         self.out = out
         self.device = device
         self.every = every
+        # Of several processes one writes.
+        self._first = os.environ.get("RANK", "0") == "0"
         self._check_record()
 
     def run(self, *, minutes: float | None = None) -> ChatModel:
@@ -125,7 +127,7 @@ class Trainer:
         trainer.train(resume_from_checkpoint=self._last_state())
         unwrapped: Any = trainer.accelerator.unwrap_model(trainer.model)
         trained = ChatModel(unwrapped.eval(), chat.processor, chat.kind, chat.folder)
-        if not trainer.is_world_process_zero():
+        if not self._first:
             return trained
         unwrapped.save_pretrained(self.out)
         done = trainer.state.global_step
@@ -139,14 +141,19 @@ class Trainer:
         print(f"adapter after {done} steps: {self.out}", file=sys.stderr)
         return trained
 
-    def calibrate(self, split: str) -> Fitted:
+    def calibrate(self, split: str) -> Fitted | None:
         """Ask questions whose answers are known, and write `calibration.json`.
+
+        Returns:
+            What was fitted; None in all but the first of several processes.
 
         Raises:
             InputError: no adapter yet, not one for questions, or too few answers.
         """
         if self.settings.adapter != "qa":
             raise InputError("--calibrate goes with --adapter qa; leave it out for captions")
+        if not self._first:
+            return None
         examples = [
             example
             for path in self.settings.data
@@ -203,6 +210,7 @@ class Trainer:
             warmup_steps=settings.steps // 20, activation_checkpointing=settings.save_memory,
             save_steps=self.every, save_total_limit=1, logging_steps=min(10, settings.steps),
             report_to="none", remove_unused_columns=False, label_names=["labels"],
+            ddp_find_unused_parameters=False,
             use_cpu=on_cpu, bf16=not on_cpu and torch.cuda.is_bf16_supported(),
             dataloader_pin_memory=not on_cpu, disable_tqdm=not sys.stderr.isatty(),
         )  # fmt: skip
@@ -238,8 +246,8 @@ class Trainer:
             )
         if not record and (self.out / ADAPTER).is_file():
             raise InputError(f"{self.out} holds an adapter from elsewhere; give another --out")
-        self.out.mkdir(parents=True, exist_ok=True)
-        if not record:
+        if not record and self._first:
+            self.out.mkdir(parents=True, exist_ok=True)
             self._write_record(finished=False)
 
     def _write_record(self, **values: object) -> None:

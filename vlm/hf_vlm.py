@@ -32,6 +32,7 @@ from terralogue.vlm.vlm_prompts import GROUNDING, MOST_TOKENS, Prompt, prompt_fo
 BATCH: Final = 8
 """Queries that are answered together; a batch of a 3B model with 3 pictures each fits 24 GB."""
 
+_PART: Final = 64
 LORA, FOUR_BIT = "+lora:", "+4bit"
 _LESS_SURE: Final = "its confidence of {:.2f} is below {:.2f}, where its answers are mostly wrong"
 
@@ -83,13 +84,14 @@ class HFVLM(VLM):
                 raise InputError(
                     f"{self.name} does not do {query.task}; it does {', '.join(sorted(self.tasks))}"
                 )
-        prompts = [prompt_for(query) for query in queries]
-        return [
-            self._reading(query, prompt, written)
-            for query, prompt, written in zip(
-                queries, prompts, self.write(queries, prompts), strict=True
-            )
-        ]
+        readings: list[Reading] = []
+        # A part at a time, since the pictures of thousands of queries do not fit into memory.
+        for start in range(0, len(queries), _PART):
+            part = queries[start : start + _PART]
+            prompts = [prompt_for(query) for query in part]
+            made = zip(part, prompts, self.write(part, prompts), strict=True)
+            readings += [self._reading(*each) for each in made]
+        return readings
 
     def write(self, queries: Sequence[Query], prompts: Sequence[Prompt]) -> list[Written]:
         """What the model writes after prompts, in their order."""

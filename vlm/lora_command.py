@@ -31,11 +31,15 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options; those after `--seed` are for full-size models alone."""
-    made = _Parser(prog="terralogue train lora", description="Train an adapter (LoRA).")
+    """The options for full-size models."""
+    made = _Parser(
+        prog="terralogue train lora",
+        description="Train an adapter (LoRA) for a full-size model; --vlm embedded or gemma with "
+        "--help tells the options of these.",
+    )
     add = made.add_argument
-    add("--vlm", default="embedded", metavar="SPEC", help="embedded, gemma, or "
-        "hf:<repo or folder>[+4bit]; its weights stay as they are")  # fmt: skip
+    add("--vlm", required=True, metavar="SPEC", help="hf:<repo or folder>[+4bit]; its weights stay "
+        "as they are")  # fmt: skip
     add("--data", action="append", required=True, metavar="NAME_OR_PATH", help="a benchmark: its "
         "file or folder, or its name below TERRALOGUE_DATA; repeatable")  # fmt: skip
     add("--split", default="train", help="of every --data; all for everything")

@@ -324,7 +324,9 @@ def _planes(
     left, top, right, bottom = map(int, part)
     if isinstance(picture, Scene):
         window = Window(left, top, right - left, bottom - top)
-        data = TileReader(picture, LONGEST, names).read(window).data
+        # Band by band, since each is read finer than it is shown.
+        read = (TileReader(picture, LONGEST, [name]).read(window).data[0] for name in names)
+        data = np.stack(list(read))
     else:
         found = [band.name for band in picture.bands]
         data = picture.data[[found.index(name) for name in names], top:bottom, left:right]

@@ -233,6 +233,8 @@ def _choice(text: str, query: Query, prompt: Prompt) -> Reading:
     """Letters, or else the words of options."""
     last = ascii_uppercase[len(query.options) - 1]
     letters = re.match(rf"^[(\[]?([A-{last}](\s*(,|;|and|&)\s*[A-{last}])*)\b(?![ ]+[a-z])", text)
+    said_so = re.search(rf"\b(?:[Oo]ption|[Aa]nswer(?: is|:)) [(\[]?([A-{last}])\b(?! [a-z])", text)
+    letters = letters or said_so
     if letters:
         found = sorted(set(re.findall(rf"\b[A-{last}]\b", letters[1])))
         chosen = [query.options[ascii_uppercase.index(letter)] for letter in found]

@@ -113,7 +113,8 @@ OPTIONS = ("ship", "cargo ship", "a plane")
     [
         ("B", "cargo ship"), ("(C)", "a plane"), ("A. ship", "ship"), ("b", None),
         ("C: a plane", "a plane"), ("The answer is cargo ship.", "cargo ship"), ("A, C", None),
-        ("A plane", "a plane"), ("D", None), ("a house", None), ("I cannot tell", None),
+        ("A plane", "a plane"), ("D", None), ("a house", None), ("The answer is B.", "cargo ship"),
+        ("It must be option (C)", "a plane"), ("I cannot tell", None),
     ],
 )  # fmt: skip
 def test_an_option_is_told_by_its_letter_or_its_words(said: str, meant: str | None) -> None:
