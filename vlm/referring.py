@@ -11,6 +11,7 @@ overlap where they are large, and once more coarsely for what is larger than a w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -45,6 +46,8 @@ LARGEST: Final = 2048
 """Longer side in pixels up to which a picture is read at its own resolution."""
 NAMES: Final = tuple(concept.words[0] for concept in CONCEPTS.values())
 """What the class of a mask is chosen from."""
+# Cells along the window about a part that its class is read from.
+_LABELLED: Final = 32
 # Windows of what is larger: their side, and how much of each edge is left to the neighbour.
 _WINDOW: Final = 640
 _MARGIN: Final = 64
@@ -83,7 +86,6 @@ class View:
         whole: height and width of the picture.
         region: part of it that was looked at, in its pixels.
         known: probability of each noun that was asked for, (H, W).
-        bank: probability of each of CONCEPTS at each scale, (concepts, h, w), once asked for.
     """
 
     features: tuple[Tensor, ...]
@@ -92,7 +94,6 @@ class View:
     whole: tuple[int, int]
     region: tuple[int, int, int, int]
     known: dict[str, Floats] = field(default_factory=dict, repr=False)
-    bank: list[Tensor] = field(default_factory=list, repr=False)
 
 
 class Referrer:
@@ -119,20 +120,25 @@ class Referrer:
         self._device = next(clip.tower.parameters()).device
         self.decoder.to(self._device)
 
-    def refer(self, picture: Picture, expression: str, region: Box | None = None) -> Referred:
+    def refer(
+        self, picture: Picture, expression: str, region: Box | None = None, *,
+        largest: int = LARGEST,
+    ) -> Referred:  # fmt: skip
         """Find what an expression refers to; see `Referred`.
 
         Args:
             picture: a scene, a tile, or a colour picture, uint8 (3, H, W).
             expression: such as "the largest ship left of the pier" or "all storage tanks".
             region: look only there, in pixels of the picture.
+            largest: longer side in pixels up to which that is read at its own resolution; larger
+                ones are read coarser, so that time and memory stay within bounds.
 
         Raises:
             InputError: no words, a region outside of the picture, or bands that are not known.
         """
-        return self.point(self.look(picture, region), expression)
+        return self.point(self.look(picture, region, largest=largest), expression)
 
-    def look(self, picture: Picture, region: Box | None = None) -> View:
+    def look(self, picture: Picture, region: Box | None = None, *, largest: int = LARGEST) -> View:
         """See a picture once, for any number of expressions; arguments as `refer`."""
         whole = (
             (picture.height, picture.width)
@@ -142,7 +148,7 @@ class Referrer:
             else picture.shape[1:]
         )
         part = _pixels(region, whole)
-        data, bands = _read(picture, part)
+        data, bands = _read(picture, part, largest)
         features = []
         with torch.inference_mode():
             image = torch.from_numpy(np.ascontiguousarray(data))[None].to(self._device)
@@ -162,24 +168,18 @@ class Referrer:
         if not chosen:
             return _on_grid(mask, view, None, 0.0)
         score = self._score(float(parts.strength[chosen].mean()))
-        return _on_grid(mask, view, self._label(view, mask), score)
+        return _on_grid(mask, view, self._label(view, parts, chosen), score)
 
     def probability(self, view: View, noun: str) -> Floats:
         """How probable a noun is at each pixel: float32 (H, W)."""
         if noun not in view.known:
-            fused: Tensor | None = None
-            for logits in self._logits(view, self.clip.encode_text([noun])):
-                full = F.interpolate(logits, view.size, mode="bilinear")
-                fused = full if fused is None else torch.maximum(fused, full)
-            assert fused is not None
-            view.known[noun] = np.asarray(torch.sigmoid(fused[0, 0]).cpu().numpy(), np.float32)
+            text = torch.from_numpy(self.clip.encode_text([noun]))[None].to(self._device)
+            with torch.inference_mode():
+                logits = [self.decoder.point(features, text) for features in view.features]
+                full = [F.interpolate(each, view.size, mode="bilinear") for each in logits]
+                fused = torch.stack(full).mean(0)[0, 0]
+                view.known[noun] = np.asarray(torch.sigmoid(fused).cpu().numpy(), np.float32)
         return view.known[noun]
-
-    def _logits(self, view: View, texts: Floats) -> list[Tensor]:
-        """Logits (1, texts, h, w) at each scale."""
-        rows = torch.from_numpy(texts)[None].to(self._device)
-        with torch.inference_mode():
-            return [self.decoder.point(features, rows) for features in view.features]
 
     def _means(self, view: View, said: Expression) -> tuple[Parts, list[int]]:
         """Parts of the noun, and which of them are meant."""
@@ -197,20 +197,27 @@ class Referrer:
         if said.anchor is not None:
             others, which = self._means(view, said.anchor)
             anchor = others.mask(which)
-        label = self._label(view, parts.labels > 0)
-        counted = next(c.thing for c in CONCEPTS.values() if c.words[0] == label)
+        counted = True
+        if said.single and len(parts) > 1:
+            label = self._label(view, parts, range(len(parts)))
+            counted = next(c.thing for c in CONCEPTS.values() if c.words[0] == label)
         return parts, choose(parts, said, counted=counted, anchor=anchor)
 
-    def _label(self, view: View, mask: NDArray[np.bool_]) -> str:
-        """Name of the concept that is most probable in a mask."""
-        if not view.bank:
-            logits = self._logits(view, _encoded(self.clip, NAMES))
-            view.bank.extend(torch.sigmoid(each[0]).cpu() for each in logits)
-        where = torch.from_numpy(mask)[None, None].float()
+    def _label(self, view: View, parts: Parts, chosen: Sequence[int]) -> str:
+        """Name of the concept that is most probable in the largest of the chosen parts."""
+        largest = max(chosen, key=lambda i: float(parts.area[i]))
+        where = torch.from_numpy(parts.mask([largest]))[None, None].float()
+        texts = torch.from_numpy(_encoded(self.clip, NAMES))[None].to(self._device)
         rows = torch.zeros(len(NAMES))
-        for bank in view.bank:
-            small = F.interpolate(where, bank.shape[1:], mode="area")[0, 0]
-            means = (bank * small).sum((1, 2)) / small.sum().clamp(min=1e-6)
+        for features in view.features:
+            height, width = features.shape[-2:]
+            small = F.interpolate(where, (height, width), mode="area")[0, 0]
+            y, x = (parts.middle[largest] / view.size * (height, width)).astype(int)
+            window = _around(y, height), _around(x, width)
+            with torch.inference_mode():
+                logits = self.decoder.point(features[..., window[0], window[1]], texts)[0].cpu()
+            inside = small[window]
+            means = (torch.sigmoid(logits) * inside).sum((1, 2)) / inside.sum().clamp(min=1e-6)
             rows = torch.maximum(rows, means)
         return NAMES[int(rows.argmax())]
 
@@ -250,6 +257,11 @@ class Referrer:
         return self.decoder.fuse(self.clip.tower.pyramid(padded, bands)[1:])
 
 
+def _around(middle: int, extent: int) -> slice:
+    """A window of cells about a place."""
+    return slice(max(0, min(middle, extent - 1) - _LABELLED // 2), middle + _LABELLED // 2)
+
+
 def scales(size: tuple[int, int]) -> list[float]:
     """Factors at which a picture (height, width) is looked at."""
     longest = max(size)
@@ -279,18 +291,20 @@ def _pixels(region: Box | None, size: tuple[int, int]) -> tuple[int, int, int, i
     return left, top, right, bottom
 
 
-def _read(picture: Picture, part: tuple[int, int, int, int]) -> tuple[Floats, tuple[Band, ...]]:
+def _read(
+    picture: Picture, part: tuple[int, int, int, int], largest: int
+) -> tuple[Floats, tuple[Band, ...]]:
     left, top, right, bottom = part
     if isinstance(picture, Scene):
         window = Window(left, top, right - left, bottom - top)
-        tile = TileReader(picture, size=LARGEST).read(window)
+        tile = TileReader(picture, size=largest).read(window)
         return tile.data, tile.bands
     if isinstance(picture, Tile):
         data, bands = picture.data, picture.bands
     else:
         data, bands = normalise(picture, RGB_BANDS), RGB_BANDS
     data = data[:, top:bottom, left:right]
-    factor = LARGEST / max(data.shape[1:])
+    factor = largest / max(data.shape[1:])
     if factor < 1:
         shape = [max(1, round(side * factor)) for side in data.shape[1:]]
         small = F.interpolate(torch.from_numpy(data.copy())[None], shape, mode="area")[0]
