@@ -210,17 +210,19 @@ def _share(query: Query) -> Share | None:
 def save(
     folder: Path, reader: GemmaReader, settings: Settings, calibration: Calibration | None = None
 ) -> None:
-    """Write an adapter: LoRA in peft's format, the projector in half precision, and notices."""
+    """Write an adapter in half precision: LoRA in peft's format, the projector, and notices."""
     folder.mkdir(parents=True, exist_ok=True)
     language: Any = reader.language
     for config in language.peft_config.values():
         config.base_model_name_or_path = settings.base
     # Left to itself, peft asks the hub whether the vocabulary was changed.
     language.save_pretrained(folder, save_embedding_layers=False)
-    half = {
-        name: value.detach().half().contiguous().cpu() for name, value in reader.projector().items()
-    }
-    save_file(half, folder / PROJECTOR)
+    parts = {ADAPTER: load_file(folder / ADAPTER), PROJECTOR: reader.projector()}
+    for file, tensors in parts.items():
+        half = {name: value.detach().half().contiguous().cpu() for name, value in tensors.items()}
+        save_file(half, folder / file)
+        # The library lets nobody else read it.
+        (folder / file).chmod(0o644)
     (folder / SETTINGS).write_text(json.dumps(asdict(settings)) + "\n", encoding="utf-8")
     if calibration is not None:
         calibration.write(folder)

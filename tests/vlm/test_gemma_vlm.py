@@ -90,7 +90,7 @@ def adapter(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_pack(folder / "packs/ucm_train.zip", pack(range(4)))
     write_pack(folder / "packs/ucm_val.zip", pack(range(10, 12)))
     options = f"--base {base} --packs {folder / 'packs'} --out {folder / 'out'} --sources ucm"
-    how = "--steps 150 --batch 16 --lr 0.01 --projector-lr 0.003 --no-robust --every 50"
+    how = "--steps 90 --batch 16 --lr 0.01 --projector-lr 0.003 --no-robust --every 50"
     assert main(["lora", "--vlm", "gemma", *options.split(), *how.split()]) == 0
     return folder / "out"
 
