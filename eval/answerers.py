@@ -7,17 +7,21 @@ load_answerer("openai/gpt-4o")          # any provider of inspect_ai, such as mo
 
 from __future__ import annotations
 
+import asyncio
+import re
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import aclosing
 from pathlib import Path
+from secrets import token_hex
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PIL import Image
 
-from terralogue.agent.answer import Answer
+from terralogue.agent.answer import Answer, Finished
 from terralogue.datasets.corruptions import Corruption
 from terralogue.datasets.errors import ClarifyError, InputError, RefusalError
 from terralogue.eval.asks import Ask, opened
@@ -79,58 +83,80 @@ class ByVLM(Answerer):
 
 
 class ByAgent(Answerer):
-    """The whole agent: every question is a conversation of its own, of one turn."""
+    """The whole agent: every question is a conversation of its own, of one turn.
 
-    name = AGENT
+    Args:
+        name: "agent", or "agent:<model>" with the model that reads pictures.
+    """
+
     tasks = frozenset({"qa", "caption"})
-    questions = 1
+    questions = 16
 
-    def __init__(self, session: ChatSession | None = None) -> None:
+    def __init__(self, name: str = AGENT) -> None:
+        self.name = name
+
+    def read(self, asks: Sequence[Ask], corruption: Corruption | None) -> list[Reading]:
+        """Ask; a question back, a refusal and "not sure" are no answers."""
         # Brings langgraph and the tools.
         from terralogue.agent.session import ChatSession
 
-        self._home = tempfile.TemporaryDirectory(prefix="terralogue-eval-")
-        self._session = session or ChatSession(home=Path(self._home.name))
+        vlm = self.name.partition(":")[2] or "embedded"
+        with (
+            tempfile.TemporaryDirectory(prefix="terralogue-eval-") as folder,
+            ChatSession(home=Path(folder) / "home", vlm=vlm) as session,
+        ):
+            return [_asked(session, ask, corruption, Path(folder)) for ask in asks]
 
-    def read(self, asks: Sequence[Ask], corruption: Corruption | None) -> list[Reading]:
-        """Ask; a question back or a refusal is an answer that it is not sure of."""
-        return [self._one(ask, corruption) for ask in asks]
 
-    def _one(self, ask: Ask, corruption: Corruption | None) -> Reading:
-        session = self._session or ChatSession(home=Path(self._home.name))
-        listed = [f"{a}. {text}" for a, text in zip(ascii_uppercase, ask.options, strict=False)]
-        question = "\n".join([ask.question or "Describe this image.", *listed])
-        try:
-            with opened([ask], corruption) as pictures:
-                scenes = [
-                    self._file(ask, i, corruption is not None, picture)
-                    for i, picture in enumerate(pictures[0])
-                ]
-            answer = session.ask(question, scenes, sensor=ask.sensor)
-        except (ClarifyError, RefusalError) as error:
-            return Reading("", sure=False, doubt=str(error))
-        return reading_of(answer)
+def _asked(session: ChatSession, ask: Ask, corruption: Corruption | None, folder: Path) -> Reading:
+    listed = [f"{a}. {text}" for a, text in zip(ascii_uppercase, ask.options, strict=False)]
+    question = "\n".join([ask.question or "Describe this image.", *listed])
+    scenes = list(ask.paths) if corruption is None else _written(ask, corruption, folder)
 
-    def _file(self, ask: Ask, number: int, corrupted: bool, picture: object) -> Path:
-        """The file of a picture; one that was corrupted is written first."""
-        if not corrupted:
-            return ask.paths[number]
-        if not isinstance(picture, np.ndarray):
-            raise InputError(
-                f"{ask.paths[number]} is a scene, which the agent cannot be shown corrupted; leave "
-                "--corrupt away, or give another --model."
-            )
-        path = Path(self._home.name) / f"corrupted_{number}.png"
-        Image.fromarray(np.moveaxis(picture, 0, -1)).save(path)
-        return path
+    async def last() -> Answer:
+        turn = session.stream(
+            question, scenes, sensor=ask.sensor, date=ask.dates or None, thread=token_hex(8)
+        )
+        async with aclosing(turn) as events:
+            async for event in events:
+                if isinstance(event, Finished):
+                    return event.answer
+        raise RuntimeError("the turn ended without an answer")
+
+    try:
+        return reading_of(asyncio.run(last()))
+    except (ClarifyError, RefusalError) as error:
+        return Reading("", sure=False, doubt=str(error))
+
+
+def _written(ask: Ask, corruption: Corruption, folder: Path) -> list[Path]:
+    """Files of the corrupted pictures.
+
+    Raises:
+        InputError: a scene, which cannot be written with its bands.
+    """
+    paths = []
+    with opened([ask], corruption) as pictures:
+        for number, picture in enumerate(pictures[0]):
+            if not isinstance(picture, np.ndarray):
+                raise InputError(
+                    f"{ask.paths[number]} is a scene, which the agent cannot be shown corrupted; "
+                    "leave --corrupt away, or give another --model."
+                )
+            # Every picture has its own name, by which the agent knows scenes.
+            paths.append(folder / f"{token_hex(8)}.png")
+            Image.fromarray(np.moveaxis(picture, 0, -1)).save(paths[-1])
+    return paths
 
 
 def reading_of(answer: Answer) -> Reading:
     """What the agent said, as a reading: the figure where it counted, else its first sentence."""
-    if answer.route not in ("answer", "tools"):
+    from terralogue.agent.said import NOT_SURE
+
+    if answer.route not in ("answer", "tools") or answer.answer.startswith(NOT_SURE):
         return Reading("", sure=False, doubt=answer.answer)
-    counted = [m for m in answer.measurements if m.unit in ("", "count", "objects")]
-    text = f"{counted[0].value:g}" if counted else answer.answer.split("\n")[0]
+    counts = [m.value for m in answer.measurements if m.name == "count"]
+    text = f"{counts[0]:g}" if counts else re.split(r"(?<=[.!?])\s", answer.answer, maxsplit=1)[0]
     return Reading(text, confidence=answer.confidence, notes=answer.warnings)
 
 
@@ -163,13 +189,14 @@ def load_answerer(spec: str, *, device: str = "cpu", questions: int = QUESTIONS)
     Raises:
         InputError: unknown, or it cannot be loaded.
     """
-    if spec == AGENT:
-        return ByAgent()
+    if spec.partition(":")[0] == AGENT:
+        return ByAgent(spec)
     if spec.partition(":")[0] in VLMS:
         return ByVLM(load_vlm(spec, device=device), questions)
     if "/" in spec:
         return ByProvider(spec)
     raise InputError(
         f"unknown model {spec!r}; give one of: embedded, embedded:<folder>, hf:<repo or folder>"
-        "[+lora:<folder>], openai:<base url>#<model>, agent, or <provider>/<model> of inspect_ai."
+        "[+lora:<folder>], openai:<base url>#<model>, agent, agent:<one of these>, or "
+        "<provider>/<model> of inspect_ai."
     )
