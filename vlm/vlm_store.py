@@ -101,7 +101,7 @@ class Store:
                 sights.setdefault((number, example.pictures, example.region), len(sights))
         jobs = [(sight, variant) for variant in variants for sight in sights]
         tokens = torch.zeros(0, TOKENS, token_width(tower), dtype=torch.float16)
-        parts, views, counts = [tokens], [], []
+        parts, views, counts = [tokens.to(device)], [], []
         with ThreadPoolExecutor(_THREADS) as pool:
             bar = tqdm(total=len(jobs), desc="image tokens", unit="sight", disable=None)
             for chunk in _chunks(jobs, _AT_ONCE):
