@@ -7,7 +7,7 @@ several variants: as it is, turned, and corrupted (`datasets/corruptions.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -85,6 +85,7 @@ class Store:
         *,
         seed: int = 0,
         device: str = "cpu",
+        whole: Collection[str] = (),
     ) -> Store:
         """Show the tower all that the examples of some packs look at.
 
@@ -94,6 +95,7 @@ class Store:
             variants: that training wants.
             seed: of corruptions and turns.
             device: that the store is kept on.
+            whole: packs whose pictures are shown as a whole alone, by name.
         """
         sights: dict[Sight, int] = {}
         for number, pack in enumerate(packs):
@@ -105,7 +107,7 @@ class Store:
         with ThreadPoolExecutor(_THREADS) as pool:
             bar = tqdm(total=len(jobs), desc="image tokens", unit="sight", disable=None)
             for chunk in _chunks(jobs, _AT_ONCE):
-                made = list(pool.map(lambda job: _views(packs, job[0], job[1], seed), chunk))
+                made = list(pool.map(lambda job: _views(packs, job[0], job[1], seed, whole), chunk))
                 flat = [view for each in made for view in each]
                 parts.append(tokens_of(tower, flat).to(device))
                 views += [(view.place, view.date, view.asked) for view in flat]
@@ -170,7 +172,9 @@ def _padded(
     return torch.where(seen, start + steps, 0), seen
 
 
-def _views(packs: Sequence[Pack], sight: Sight, variant: Variant, seed: int) -> list[View]:
+def _views(
+    packs: Sequence[Pack], sight: Sight, variant: Variant, seed: int, whole: Collection[str]
+) -> list[View]:
     number, rows, region = sight
     pictures: list[Any] = [packs[number].pictures[row] for row in rows]
     rng = np.random.default_rng([seed, number, *rows])
@@ -182,7 +186,7 @@ def _views(packs: Sequence[Pack], sight: Sight, variant: Variant, seed: int) -> 
         if kind.name == "band_dropout" and len(packs[number].bands) < 2:
             kind = Corruption("gaussian_noise", kind.severity)
         pictures = [_corrupted(p, kind, int(rng.integers(2**31))) for p in pictures]
-    return views_of(pictures, region)
+    return views_of(pictures, region, parts=packs[number].name not in whole)
 
 
 def _corrupted(picture: Any, kind: Corruption, seed: int) -> Any:

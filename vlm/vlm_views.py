@@ -54,11 +54,18 @@ class View:
     asked: bool = False
 
 
-def views_of(pictures: Sequence[Picture], region: Share | None = None) -> list[View]:
+def views_of(
+    pictures: Sequence[Picture], region: Share | None = None, *, parts: bool = True
+) -> list[View]:
     """Views of one picture, a pair or a series, in order of time.
 
     One picture gives the whole and 2 x 2 or 3 x 3 parts, a pair the whole and 2 x 2 parts of both,
     a longer series the whole of each date.
+
+    Args:
+        pictures: of one place.
+        region: that is asked about.
+        parts: False for the whole alone.
 
     Raises:
         InputError: no picture or too many, or a region that is empty.
@@ -73,7 +80,7 @@ def views_of(pictures: Sequence[Picture], region: Share | None = None) -> list[V
     views = []
     for date, picture in enumerate(pictures):
         read, size = _reader(picture)
-        grid = _grid(size, len(pictures))
+        grid = _grid(size, len(pictures)) if parts else 0
         places = [(WHOLE, False)]
         places += [
             ((x / grid, y / grid, (x + 1) / grid, (y + 1) / grid), False)
