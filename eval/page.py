@@ -106,7 +106,10 @@ def _figures(content: Mapping[str, Any]) -> str:
         ends = content["interval_95"].get(name)
         spread = f"{_number(ends[0])} to {_number(ends[1])}" if ends else ""
         rows.append((name, _number(value), spread))
-    rows += [(f"baseline {k}", _number(v), "") for k, v in content["baselines"].items() if v]
+    rows += [
+        (f"baseline {k}", _number(v), "") for k, v in content["baselines"].items() if v is not None
+    ]
+    rows.append(("parse_rate", _number(content["parse_rate"]), ""))
     return _table(("figure", "value", "95 % interval"), rows)
 
 
@@ -136,7 +139,7 @@ def _case(case: Case) -> str:
     pictures = "".join(map(_thumbnail, case.paths[:2]))
     return (
         f'<div class="case">{pictures}<b>{_safe(case.title)}</b><br>'
-        f'<span class="wrong">{_safe(case.said or "(nothing)")}</span> — {_safe(case.gold)}'
+        f'<span class="wrong">{_safe(case.said or "(nothing)")}</span>; right: {_safe(case.gold)}'
         f'<div class="muted">{_safe(case.note)}</div></div>'
     )
 

@@ -192,23 +192,20 @@ def _worst(
     questions: Sequence[Question], readings: Sequence[Reading], marks: Sequence[Mark]
 ) -> list[Case]:
     """Wrong answers, the most confident first."""
-    wrong = [
-        (reading.confidence or 0.0, q, reading)
-        for q, reading, m in zip(questions, readings, marks, strict=True)
-        if not m.right
-    ]
-    wrong.sort(key=lambda each: -each[0])
-    return [
-        Case(
-            q.sample.pictures,
-            q.sample.question,
-            reading.text,
-            q.sample.answer,
-            f"{q.kind}, {q.sample.place}"
-            + ("" if reading.confidence is None else f", confidence {reading.confidence:.2f}"),
-        )
-        for _, q, reading in wrong[:WORST]
-    ]
+    places = [i for i, m in enumerate(marks) if not m.right]
+    places.sort(key=lambda i: -(readings[i].confidence or 0.0))
+    # The worst of each picture comes before the second of any.
+    first = {questions[i].sample.place: i for i in reversed(places)}
+    chosen = sorted(places, key=lambda i: first[questions[i].sample.place] != i)[:WORST]
+    cases = []
+    for i in chosen:
+        sample, confidence = questions[i].sample, readings[i].confidence
+        note = f"{questions[i].kind}, {sample.place}"
+        if confidence is not None:
+            note += f", confidence {confidence:.2f}"
+        said = readings[i].text
+        cases.append(Case(sample.pictures, sample.question, said, sample.answer, note))
+    return cases
 
 
 def _confusion(questions: Sequence[Question], marks: Sequence[Mark], path: Path) -> None:
