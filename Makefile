@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What core behaviour needs beyond the package's own dependencies: cloud screening, archives.
-EXTRAS := cloud,retrieval
+# What core behaviour needs beyond the package's own dependencies: cloud screening, archives, benchmarks.
+EXTRAS := cloud,retrieval,eval
 # The folder with real scenes; tests that need it skip where it is not named.
 export TERRALOGUE_DATA
 
