@@ -27,7 +27,7 @@ from terralogue.agent.answer import Event, ToolFinished, ToolProgress, ToolStart
 from terralogue.agent.compat import check
 from terralogue.agent.compose import compose_answer, ending_of
 from terralogue.agent.explain import explained
-from terralogue.agent.looking import aim, can_look_instead, look_instead, look_of
+from terralogue.agent.looking import aim, can_look_instead, choices, look_instead, look_of
 from terralogue.agent.plan import Inputs, Plan, Turn
 from terralogue.agent.reply import replied
 from terralogue.agent.said import reading_of
@@ -42,6 +42,8 @@ REMEMBERED: Final = 20
 
 # What "that" means in "export that": data, never a preview.
 _DATA: Final = ("mask", "change", "index", "polygons", "geopackage", "table")
+
+_LOOK: Final = "look at the picture"
 
 Graph = CompiledStateGraph[State, None, State, State]
 
@@ -87,7 +89,7 @@ def _plan(world: World, state: State) -> tuple[Plan, str]:
     inputs = _inputs(world, state)
     plans = []
     for wording in state["wordings"]:
-        planned = world.planner.plan(wording, inputs)
+        planned = world.planner.plan(choices(wording)[0], inputs)
         plan = check(planned, inputs, world.tools, world.targets)
         if plan.reason == "out_of_scope" and can_look_instead(planned, wording):
             plan = look_instead(planned, wording, plan.message or "")
@@ -200,19 +202,19 @@ class _Steps:
         if plan.task == "explain":
             reading = explained(text, state.get("messages", []))
             return {"reading": reading, "timings": _timed(state, "answer", start)}
-        writer(_sent(ToolStarted(tool="look")))
+        writer(_sent(ToolStarted(tool=_LOOK)))
         try:
             inputs = await asyncio.to_thread(_inputs, self.world, state)
             look = look_of(plan, text, inputs, english_only=self.world.english_only)
             looked = await self.world.look(look)
         except EOError as error:
-            writer(_sent(ToolFinished(tool="look", ok=False, summary=str(error))))
+            writer(_sent(ToolFinished(tool=_LOOK, ok=False, summary=str(error))))
             return {"stop": _stop(error), "timings": _timed(state, "answer", start)}
         reading = reading_of(look, looked)
         if not reading["sure"]:
             reading["measurable"] = await self.world.measurable(look.scenes)
         summary = f"{looked.model}: {looked.reading.text}"
-        writer(_sent(ToolFinished(tool="look", ok=reading["sure"], summary=summary)))
+        writer(_sent(ToolFinished(tool=_LOOK, ok=reading["sure"], summary=summary)))
         return {
             "reading": reading,
             "last_artefact": _newest(reading) or state.get("last_artefact"),

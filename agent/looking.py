@@ -20,18 +20,19 @@ from terralogue.datasets.samples import Box
 from terralogue.datasets.scene import Scene
 from terralogue.vlm.vlm import Query, Task
 
+_IT: Final = r"(this|it|that|(this|the|my) (image|picture|scene|photo|tile|view|map|frame))"
 _DESCRIBE: Final = re.compile(
     r"\b(describe|description|caption|summari[sz]e|summary|overview|in (your own )?words"
-    r"|what (do|does|can|could) .*\b(show|see|depict|look like|make out)"
-    r"|what (is|are) (\w+ )?(in|on|visible|shown|to be seen|to see|there to see)\b"
-    r"|what is (this|that|it|here)$|tell me (something |more )?about (this|the|it)"
+    rf"|what (do|does|can|could) ({_IT}|you|we|i|one)( \w+)? (show|see|depict|look like|make out)"
+    rf"|what (is|are) (\w+ )?(in|on) {_IT}$|what is (visible|shown|to (be )?see\w*|there)\b"
+    rf"|what is (this|that|it|here)$|tell me (something |more )?about {_IT}"
     r"|what have (we|you|i) (got )?here)\b"
 )
 _POINT_AT: Final = (
     r"(roughly |exactly )?where(abouts)? (exactly |roughly )?(is|are|(can|could|would) (i|we|you) "
     r"(find|see))",
     r"locate", r"point (at|to|out)", r"show me( where( is| are)?)?", r"find( me)?", r"highlight",
-    r"detect", r"spot", r"(put|draw) (a |one )?box(es)? (a?round|on|over)", r"(mark|frame|box)",
+    r"detect", r"(put|draw) (a |one )?box(es)? (a?round|on|over)", r"(mark|frame|box)",
 )  # fmt: skip
 _WHERE: Final = re.compile(
     rf"^((and|so|ok|please|can you|could you|tell me|say) )*({'|'.join(_POINT_AT)})\b"
@@ -40,9 +41,26 @@ _NO_PLACE: Final = re.compile(
     r"\b(taken|photographed|shot|acquired|we|i am|on earth|country|what|how|why|who)\b"
 )
 _ARTICLES: Final = frozenset(
-    {"the", "a", "an", "all", "any", "every", "each", "of", "me", "some", "is", "are", "located"}
+    {
+        "the",
+        "a",
+        "an",
+        "all",
+        "any",
+        "every",
+        "each",
+        "most",
+        "of",
+        "me",
+        "some",
+        "is",
+        "are",
+        "located",
+    }
 )
-_TAIL: Final = re.compile(r" (in|on) (this|the) (image|picture|scene|photo)$| here$| please$")
+_TAIL: Final = re.compile(
+    r" ((in|on) (this|the) (image|picture|scene|photo)|here|please|is|are|located)$"
+)
 # A benchmark's way to say "number of"; of what cannot be counted it is a measure.
 _AMOUNT: Final = re.compile(r"\bamount of (\w+ ){0,2}\w+s\b")
 _COUNTED: Final = re.compile(
@@ -61,10 +79,22 @@ _CHANGE: Final = re.compile(
     r"\b(chang\w+|differ\w+|new|happened|gone)\b|^(any )?(changes|differences)\b"
 )
 
+_OPTION: Final = re.compile(r"[A-Z][.)]\s+(\S.*)")
 # Longer requests for a description say more of what is wanted.
 _PLAIN: Final = 8
 # Surroundings of a click: pixels at least, and which part of the scene.
 _NEAR, _PART = 48.0, 6
+
+
+def choices(text: str) -> tuple[str, tuple[str, ...]]:
+    """A question of multiple choice and its options, which stand on lines such as "A. yes"."""
+    lines = text.splitlines()
+    found = [_OPTION.fullmatch(line.strip()) for line in lines]
+    options = tuple(match[1] for match in found if match is not None)
+    if len(options) < 2:
+        return text, ()
+    stem = [line for line, match in zip(lines, found, strict=True) if match is None]
+    return "\n".join(stem).strip(), options
 
 
 def task_of(question: Question, *, several: bool) -> Task:
@@ -99,7 +129,7 @@ def phrase_of(question: Question) -> str:
     # As typed where that is English: repairing the spelling must not change what is looked for.
     words = fold(question.text) if question.language == "en" else question.english
     found = _WHERE.match(words)
-    if found is None or _NO_PLACE.search(words):
+    if found is None or _NO_PLACE.search(words) or words.endswith((" to", " from")):
         return ""
     rest = _TAIL.sub("", words[found.end() :].strip()).split()
     while rest and rest[0] in _ARTICLES:
@@ -140,7 +170,7 @@ def aim(plan: Plan, text: str, inputs: Inputs) -> Plan:
     """
     if plan.route != "answer" or plan.task == "explain":
         return plan
-    question = read(text)
+    question = read(choices(text)[0])
     if inputs.history and {"why", "explain"} & question.cues and not question.mentions:
         return plan.model_copy(update={"task": "explain"})
     if not inputs.scenes:
@@ -178,7 +208,8 @@ def look_of(plan: Plan, text: str, inputs: Inputs, *, english_only: bool) -> Loo
         inputs: scenes, region, point and history.
         english_only: whether the model knows no other language; it gets a rough translation.
     """
-    question = read(_completed(text, inputs))
+    stem, options = choices(text)
+    question = read(_completed(stem, inputs))
     task: Task = "qa" if plan.task is None or plan.task == "explain" else plan.task
     dates = {scene.id: scene.date or "" for scene in inputs.scenes}
     words = question.text
@@ -194,6 +225,7 @@ def look_of(plan: Plan, text: str, inputs: Inputs, *, english_only: bool) -> Loo
         phrase=phrase_of(question) or counted(question),
         counts=task == "qa" and _counts(question),
         plain=len(question.tokens) <= _PLAIN,
+        options=options,
     )
 
 
@@ -215,7 +247,10 @@ def query_of(
         "qa": look.question,
     }
     dates = look.dates if all(look.dates) else ()
-    return Query(words[task], tuple(scenes), part, task, dates=dates)
+    return Query(
+        words[task], tuple(scenes), part, task,
+        options=look.options if task == "qa" else (), dates=dates,
+    )  # fmt: skip
 
 
 def around(x: float, y: float, width: int, height: int) -> Box:

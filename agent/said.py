@@ -111,10 +111,10 @@ def _said(look: Look, looked: Looked, count: float | None) -> str:
     if looked.task != "qa":
         return text
     if count is None:
-        return f"{text} {_NOT_MEASURED}" if re.search(r"\d", text) else text
+        return f"{text}\n\n{_NOT_MEASURED}" if re.search(r"\d", text) else text
     if re.fullmatch(r"[\w ]+\.", text) and len(text.split()) == 1:
         text = f"About {count:.0f} {_things(look).lower()}."
-    return f"{text} {_BY_EYE}"
+    return f"{text}\n\n{_BY_EYE}"
 
 
 def sentence(text: str) -> str:
@@ -201,7 +201,7 @@ def _helps(
     if max(reading["size"]) > _LARGE:
         lines.append("Ask about a part of the scene: give a region.")
     if gsd is not None and gsd > 1 and target in ENGLISH_NOUN:
-        lines.append(f"A scene with finer pixels; here one is {gsd:g} m wide.")
+        lines.append(f"A scene with finer pixels; here one is {gsd:.3g} m wide.")
     lines.append("Ask about one thing that shows from above, to be answered with yes or no.")
     return lines
 

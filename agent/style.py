@@ -20,7 +20,7 @@ LOGO: Final = (
 
 HEADER: Final = (
     f'<div class="tl-head">{LOGO}<div><h1>Terralogue</h1>'
-    "<p>Ask your satellite images: measured, or read with how sure that is.</p></div></div>"
+    "<p>Ask your satellite images: measured, or judged by eye.</p></div></div>"
 )
 
 CSS: Final = f"""

@@ -48,6 +48,7 @@ class Look:
         point: column and row of the first scene, or None.
         phrase: what to point at, or what is counted.
         counts: whether a number of things is asked for.
+        options: of multiple choice.
         plain: whether a mere description is wanted.
     """
 
@@ -59,6 +60,7 @@ class Look:
     point: tuple[float, float] | None = None
     phrase: str = ""
     counts: bool = False
+    options: tuple[str, ...] = ()
     plain: bool = False
 
 

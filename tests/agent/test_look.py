@@ -111,7 +111,7 @@ def test_a_count_by_eye_is_an_estimate_and_says_so(look: Begin, write_scene: Wri
     answer = ask("How many cars are there?", rgb(write_scene, transform=FINE))
     (count,) = answer.measurements
     assert (count.name, count.value, count.method) == ("count", 3.0, "vlm_estimate")
-    assert answer.answer.startswith("About 3 cars. Estimated by eye")
+    assert answer.answer.startswith("About 3 cars.\n\nEstimated by eye")
     assert "no detector is installed" in answer.interpretation
     assert ask("How many cars are there now?").measurements == ()
 
@@ -267,6 +267,13 @@ def test_a_follow_up_is_read_with_the_question_before(look: Begin, write_scene: 
     ask("Is there a lake?", write_scene())
     ask("and forest?")
     assert eyes.asked[1].question == "is there a forest?"
+
+
+def test_options_on_lines_of_their_own_are_a_choice(look: Begin, write_scene: WriteScene) -> None:
+    ask, eyes = look(Reading("a lake", 0.8))
+    ask("What is in the north?\nA. a lake\nB. a forest", write_scene())
+    assert eyes.asked[0].question == "What is in the north?"
+    assert eyes.asked[0].options == ("a lake", "a forest")
 
 
 def test_the_embedded_model_gets_english(look: Begin, write_scene: WriteScene) -> None:
