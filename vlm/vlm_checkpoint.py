@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
 from peft import PeftModel
 from torch import nn
+from transformers.utils import logging
 
 from terralogue.datasets.errors import InputError
 from terralogue.vlm.vlm_config import TASKS, ReaderConfig
@@ -31,6 +33,8 @@ def read_base(folder: Path, tower: str) -> ReaderModel:
     if not (folder / WEIGHTS).is_file():
         raise InputError(f"there is no model in {folder}; name a folder that training wrote")
     try:
+        # A bar for a tenth of a second would only stand in the way of answers.
+        logging.disable_progress_bar()
         config = ReaderConfig.from_pretrained(folder, local_files_only=True)
         model = ReaderModel.from_pretrained(folder, config=config, local_files_only=True)
     except (OSError, ValueError, RuntimeError) as error:
@@ -54,10 +58,10 @@ def fingerprint(folder: Path) -> str:
 
 def write(model: ReaderModel | PeftModel, folder: Path) -> None:
     """Write a base, or the adapter that is in use in a folder named after it, half precision."""
-    halved: Any = nn.Module.to(model, "cpu").half()
+    halved: Any = nn.Module.to(deepcopy(model), "cpu").half()
     if isinstance(model, PeftModel):
         # Where the base lay on this machine is nobody's business.
-        model.peft_config[model.active_adapter].base_model_name_or_path = ""
+        halved.peft_config[model.active_adapter].base_model_name_or_path = ""
         halved.save_pretrained(folder, selected_adapters=[model.active_adapter])
     else:
         halved.save_pretrained(folder)
