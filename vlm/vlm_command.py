@@ -64,6 +64,8 @@ def _options(stage: str, argv: Sequence[str]) -> tuple[argparse.Namespace, Reade
     for name in ("steps", "batch", "rank", "every"):
         if getattr(config, name) < 1:
             raise InputError(f"--{name} {getattr(config, name)} is too little; give 1 or more")
+    if stage == "lora" and args.fold:
+        _fold(args.fold)
     if config.minutes is not None and config.minutes <= 0:
         raise InputError(f"--minutes {config.minutes} is too little; give more than 0")
     return args, config
