@@ -11,7 +11,6 @@ overlap where they are large, and once more coarsely for what is larger than a w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -35,7 +34,7 @@ from terralogue.vlm.embedded_clip import EmbeddedCLIP
 from terralogue.vlm.referring_colours import brightness, in_colour
 from terralogue.vlm.referring_concepts import CONCEPTS
 from terralogue.vlm.referring_model import FOLDER, STRIDE, Trained, read_decoder
-from terralogue.vlm.referring_parts import Parts, choose, find_parts
+from terralogue.vlm.referring_parts import Parts, choose, find_parts, split
 from terralogue.vlm.referring_words import Expression, parse
 from terralogue.vlm.stem import mixing
 
@@ -64,7 +63,8 @@ class Referred:
         mask: bool (H, W) on the grid of the picture.
         boxes: bounds of the mask's connected parts in pixels of the picture.
         count: number of parts.
-        label: first word of the concept that prevails in the mask; None where it is empty.
+        label: first word of the concept whose place is most like that of the noun, whatever word
+            was used; None where the mask is empty.
         score: calibrated probability that what was named is there, where the mask says so.
     """
 
@@ -86,6 +86,7 @@ class View:
         whole: height and width of the picture.
         region: part of it that was looked at, in its pixels.
         known: probability of each noun that was asked for, (H, W).
+        concepts: key in CONCEPTS of each noun that was found.
     """
 
     features: tuple[Tensor, ...]
@@ -94,6 +95,7 @@ class View:
     whole: tuple[int, int]
     region: tuple[int, int, int, int]
     known: dict[str, Floats] = field(default_factory=dict, repr=False)
+    concepts: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 class Referrer:
@@ -167,8 +169,8 @@ class Referrer:
         mask = parts.mask(chosen)
         if not chosen:
             return _on_grid(mask, view, None, 0.0)
-        score = self._score(float(parts.strength[chosen].mean()))
-        return _on_grid(mask, view, self._label(view, parts, chosen), score)
+        score = self.calibration.score(float(parts.strength[chosen].mean()))
+        return _on_grid(mask, view, CONCEPTS[self._concept(view, said.noun)].words[0], score)
 
     def probability(self, view: View, noun: str) -> Floats:
         """How probable a noun is at each pixel: float32 (H, W)."""
@@ -197,18 +199,22 @@ class Referrer:
         if said.anchor is not None:
             others, which = self._means(view, said.anchor)
             anchor = others.mask(which)
-        counted = True
-        if said.single and len(parts) > 1:
-            label = self._label(view, parts, range(len(parts)))
-            counted = next(c.thing for c in CONCEPTS.values() if c.words[0] == label)
-        return parts, choose(parts, said, counted=counted, anchor=anchor)
+        concept = CONCEPTS[self._concept(view, said.noun)]
+        if concept.compact:
+            apart = split(parts.labels > 0)
+            parts = find_parts(np.where(apart, probability, 0), level.threshold, level.peak, light)
+        return parts, choose(parts, said, counted=concept.thing, anchor=anchor)
 
-    def _label(self, view: View, parts: Parts, chosen: Sequence[int]) -> str:
-        """Name of the concept that is most probable in the largest of the chosen parts."""
-        largest = max(chosen, key=lambda i: float(parts.area[i]))
-        where = torch.from_numpy(parts.mask([largest]))[None, None].float()
+    def _concept(self, view: View, noun: str) -> str:
+        """Key of the concept whose map is most like that of a noun, about its largest part."""
+        if noun in view.concepts:
+            return view.concepts[noun]
+        level = self.calibration
+        parts = find_parts(self.probability(view, noun), level.threshold, level.peak)
+        largest = int(parts.area.argmax())
+        where = torch.from_numpy(parts.labels > 0)[None, None].float()
         texts = torch.from_numpy(_encoded(self.clip, NAMES))[None].to(self._device)
-        rows = torch.zeros(len(NAMES))
+        likeness = torch.zeros(len(NAMES))
         for features in view.features:
             height, width = features.shape[-2:]
             small = F.interpolate(where, (height, width), mode="area")[0, 0]
@@ -216,15 +222,12 @@ class Referrer:
             window = _around(y, height), _around(x, width)
             with torch.inference_mode():
                 logits = self.decoder.point(features[..., window[0], window[1]], texts)[0].cpu()
-            inside = small[window]
-            means = (torch.sigmoid(logits) * inside).sum((1, 2)) / inside.sum().clamp(min=1e-6)
-            rows = torch.maximum(rows, means)
-        return NAMES[int(rows.argmax())]
-
-    def _score(self, strength: float) -> float:
-        strength = float(np.clip(strength, 1e-4, 1 - 1e-4))
-        logit = np.log(strength / (1 - strength))
-        return float(1 / (1 + np.exp(-(self.calibration.scale * logit + self.calibration.shift))))
+            share, inside = torch.sigmoid(logits), small[window]
+            both = (share * inside).sum((1, 2))
+            either = share.sum((1, 2)) + inside.sum() - both
+            likeness += both / either.clamp(min=1e-6)
+        view.concepts[noun] = list(CONCEPTS)[int(likeness.argmax())]
+        return view.concepts[noun]
 
     def _features(self, image: Tensor, bands: tuple[Band, ...]) -> Tensor:
         """Features of an image of any size, in windows where it is large."""

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from terralogue.datasets.parts import Part
     from terralogue.vlm.embedded_clip import EmbeddedCLIP
     from terralogue.vlm.referring_data import Marked
-    from terralogue.vlm.referring_model import Calibration
     from terralogue.vlm.referring_scores import Case
 
 # How often sources are drawn: pictures among themselves, scenes of other sensors likewise.
@@ -71,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
     """
     from terralogue.vlm.clip import load_geoclip
     from terralogue.vlm.embedded_clip import EmbeddedCLIP
-    from terralogue.vlm.referring_model import Calibration, read_decoder, write_decoder
+    from terralogue.vlm.referring_model import Calibration, write_decoder
     from terralogue.vlm.referring_sources import read_sources
     from terralogue.vlm.referring_training import ReferConfig, ReferTrainer
 
@@ -95,22 +94,20 @@ def main(argv: Sequence[str]) -> int:
         weighted = {name: (rows, WEIGHTS[name]) for name, rows in found.items()}
         decoder = ReferTrainer(config, clip, weighted, out).run()
         write_decoder(out, decoder, Calibration(), clip.fingerprint)
-        chosen = _measure(clip, out, names, data, "val", args["cache"], choose=True)
-        write_decoder(out, read_decoder(out).decoder, chosen, clip.fingerprint)
-    _measure(clip, out, names, data, args["score"] or "val", args["cache"], choose=False)
+    _measure(clip, out, names, data, args["score"], args["cache"])
     return 0
 
 
 def _measure(
-    clip: EmbeddedCLIP, out: Path, names: Sequence[str], data: Path, wanted: Part,
-    cache: Path | None, *, choose: bool,
-) -> Calibration:  # fmt: skip
-    """Score the decoder in a folder, or choose its thresholds; returns those that hold.
+    clip: EmbeddedCLIP, out: Path, names: Sequence[str], data: Path, only: Part | None,
+    cache: Path | None,
+) -> None:  # fmt: skip
+    """Score the decoder in a folder: `only` a part, or choose its thresholds by validation first.
 
     Scores go to `scores_<part>.json` and to standard output.
     """
     from terralogue.vlm.referring import Referrer
-    from terralogue.vlm.referring_model import Calibration, read_decoder
+    from terralogue.vlm.referring_model import Calibration, read_decoder, write_decoder
     from terralogue.vlm.referring_scores import (
         PEAKS,
         THRESHOLDS,
@@ -121,6 +118,7 @@ def _measure(
     )
     from terralogue.vlm.referring_sources import read_sources
 
+    wanted = only or "val"
     trained = read_decoder(out)
     rng = np.random.default_rng(0)
     pictures: list[Marked] = []
@@ -129,14 +127,16 @@ def _measure(
         for row in rows:
             cases += make_cases(len(pictures), row, name, rng)
             pictures.append(row)
-    referrer = Referrer(clip, trained)
-    if choose:
-        tried = [Calibration(level, peak) for level in THRESHOLDS for peak in PEAKS if peak > level]
-        return calibrate(answer(referrer, pictures, cases, tried))
-    level = trained.calibration
-    found = answer(referrer, pictures, cases, [level])[level]
+    tried = [trained.calibration]
+    if only is None:
+        tried = [Calibration(level, peak) for level in THRESHOLDS for peak in PEAKS]
+    answers = answer(Referrer(clip, trained), pictures, cases, tried)
+    if only is None:
+        chosen, found = calibrate(answers)
+        write_decoder(out, trained.decoder, chosen, clip.fingerprint)
+    else:
+        found = answers[trained.calibration]
     scores = summarise(found, {i: picture.size for i, picture in enumerate(pictures)})
     text = json.dumps(scores, indent=1)
     (out / f"scores_{wanted}.json").write_text(text + "\n", encoding="utf-8")
     print(text)
-    return level

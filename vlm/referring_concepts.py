@@ -18,23 +18,27 @@ class Concept:
         words: names in the singular; the first is the one that answers use.
         thing: whether it is counted; covers such as water are not.
         boxy: whether it fills the box around it; others are ellipses in theirs.
+        compact: whether two that touch are told apart by the narrow place between them.
     """
 
     words: tuple[str, ...]
     thing: bool = False
     boxy: bool = False
+    compact: bool = False
 
 
-def _thing(*words: str, boxy: bool = False) -> Concept:
-    return Concept(words, thing=True, boxy=boxy)
+def _thing(*words: str, boxy: bool = False, compact: bool = False) -> Concept:
+    return Concept(words, thing=True, boxy=boxy, compact=compact)
 
 
 # ★ One line per concept.
 CONCEPTS: Final[dict[str, Concept]] = {
-    "airplane": _thing("airplane", "aircraft", "plane", "aeroplane", "jet", "airliner"),
-    "ship": _thing("ship", "boat", "vessel"),
-    "storage_tank": _thing("storage tank", "oil tank", "tank", "fuel tank", "round tank"),
-    "baseball_diamond": _thing("baseball diamond", "baseball field"),
+    "airplane": _thing("airplane", "aircraft", "plane", "aeroplane", "jet", "airliner",
+                       compact=True),
+    "ship": _thing("ship", "boat", "vessel", compact=True),
+    "storage_tank": _thing("storage tank", "oil tank", "tank", "fuel tank", "round tank",
+                           compact=True),
+    "baseball_diamond": _thing("baseball diamond", "baseball field", compact=True),
     "tennis_court": _thing("tennis court", boxy=True),
     "basketball_court": _thing("basketball court", boxy=True),
     "track": _thing("ground track field", "running track", "athletics field", "playground",
@@ -42,9 +46,9 @@ CONCEPTS: Final[dict[str, Concept]] = {
     "harbor": _thing("harbor", "harbour", "dock", "pier", boxy=True),
     "bridge": _thing("bridge", boxy=True),
     "overpass": _thing("overpass", "viaduct", "flyover", boxy=True),
-    "vehicle": _thing("vehicle", "car", "truck", "automobile"),
+    "vehicle": _thing("vehicle", "car", "truck", "automobile", compact=True),
     "building": _thing("building", "house", "roof", "rooftop", "home"),
-    "tree": _thing("tree", "tree crown", "single tree"),
+    "tree": _thing("tree", "tree crown", "single tree", compact=True),
     "water": Concept(("water", "water body", "body of water", "open water")),
     "river": Concept(("river", "stream")),
     "lake": Concept(("lake", "pond")),

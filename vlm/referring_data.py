@@ -13,6 +13,7 @@ import json
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +59,11 @@ class Marked:
     marks: Mapping[str, NDArray[np.uint8]]
     boxes: Mapping[str, tuple[Box, ...]]
     absent: frozenset[str] = frozenset()
+
+    @cached_property
+    def there(self) -> tuple[str, ...]:
+        """Concepts that are marked somewhere."""
+        return tuple(name for name, mark in self.marks.items() if (mark == 1).any())
 
     @property
     def size(self) -> tuple[int, int]:

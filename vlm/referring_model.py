@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -65,6 +66,12 @@ class Calibration:
     peak: float = 0.6
     scale: float = 1.0
     shift: float = 0.0
+
+    def score(self, strength: float) -> float:
+        """Probability that parts of a mean probability are what was named and where they are."""
+        share = min(max(strength, 1e-4), 1 - 1e-4)
+        logit = self.scale * math.log(share / (1 - share)) + self.shift
+        return 1 / (1 + math.exp(-logit))
 
 
 class ReferringDecoder(nn.Module):

@@ -31,8 +31,16 @@ _REACH: Final = 0.25
 _SURROUNDED: Final = 0.35
 # A direction is told as long as it is within about 63 degrees of the axis.
 _SLANT: Final = 0.5
-# Parts of a cover below this share of the largest are specks.
+# Parts with fewer pixels are noise; beside parts as large as those of a cover, so are those below a
+# share of the largest.
+_FEWEST: Final = 4.0
+_COVER: Final = 4096
 _SPECK: Final = 0.01
+# Parts are cut where they are narrower than these shares of their greatest half width, into pieces
+# that are not much narrower than the widest; smaller parts stay whole.
+_CUT_LEVELS: Final = (0.45, 0.55, 0.65, 0.75)
+_CUT_HEIGHT: Final = 0.6
+_CUT_AREA: Final = 48
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +95,8 @@ def find_parts(
     if count:
         high = ndimage.maximum(probability, labels, numbers) >= peak
         area = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-        kept = high & (area >= max(4.0, _SPECK * area.max() if area.max() > 4096 else 0))
+        largest = float(area[high].max()) if high.any() else 0.0
+        kept = high & (area >= max(_FEWEST, _SPECK * largest if largest > _COVER else 0.0))
         renumbered = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)])
         labels = renumbered[labels]
         count = int(kept.sum())
@@ -103,6 +112,50 @@ def find_parts(
         np.array(ndimage.mean(probability, labels, numbers), np.float32).reshape(-1),
         np.array(ndimage.mean(light, labels, numbers), np.float32).reshape(-1),
     )
+
+
+def split(mask: Mask) -> Mask:
+    """Cut connected parts at their narrow places, so that things that touch are counted singly.
+
+    Args:
+        mask: bool (H, W).
+
+    Returns:
+        The mask without the seams between what was told apart.
+    """
+    labels, _ = ndimage.label(mask)
+    out = mask.copy()
+    for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
+        own = np.pad(labels[rows, columns] == number, 1)
+        pieces = _pieces(own, depth=4)
+        # A seam is where the next pixel down or to the right is of another piece.
+        seam = np.zeros_like(own)
+        seam[:-1] |= (pieces[:-1] != pieces[1:]) & own[:-1] & own[1:]
+        seam[:, :-1] |= (pieces[:, :-1] != pieces[:, 1:]) & own[:, :-1] & own[:, 1:]
+        out[rows, columns][seam[1:-1, 1:-1]] = False
+    return out
+
+
+def _pieces(own: Mask, depth: int) -> NDArray[np.int32]:
+    """Number of the piece of each pixel of a part that is surrounded by background."""
+    whole = own.astype(np.int32)
+    if depth == 0 or own.sum() < _CUT_AREA:
+        return whole
+    inner = ndimage.distance_transform_edt(own)
+    for level in _CUT_LEVELS:
+        cores, count = ndimage.label(inner > level * inner.max())
+        heights = ndimage.maximum(inner, cores, np.arange(1, count + 1)) if count else []
+        kept = [i + 1 for i, h in enumerate(heights) if h >= _CUT_HEIGHT * inner.max()]
+        if len(kept) > 1:
+            cores = np.where(np.isin(cores, kept), cores, 0)
+            _, nearest = ndimage.distance_transform_edt(cores == 0, return_indices=True)
+            nearest_core = np.where(own, cores[nearest[0], nearest[1]], 0)
+            found = np.zeros_like(whole)
+            for core in kept:
+                piece = _pieces(nearest_core == core, depth - 1)
+                found = np.where(piece > 0, piece + found.max(), found)
+            return found.astype(np.int32)
+    return whole
 
 
 def choose(

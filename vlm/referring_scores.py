@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from tqdm import tqdm
 
 from terralogue.datasets.band_tables import RGB
@@ -32,8 +33,8 @@ _LARGER: Final = 1.3
 _FURTHER: Final = 12.0
 _SMALLEST_SHARE: Final = 0.005
 _ABSENT: Final = 3
-THRESHOLDS: Final = (0.4, 0.5, 0.6)
-PEAKS: Final = (0.5, 0.7, 0.85)
+THRESHOLDS: Final = (0.4, 0.5)
+PEAKS: Final = (0.6, 0.75)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,27 +209,32 @@ def _area(box: Box) -> float:
     return (box.right - box.left) * (box.bottom - box.top)
 
 
-def calibrate(found: Mapping[Calibration, Sequence[Row]]) -> Calibration:
+def calibrate(found: Mapping[Calibration, Sequence[Row]]) -> tuple[Calibration, list[Row]]:
     """The thresholds with most right answers, kinds counted alike, and a fitted score.
 
     The score is a logistic function of the strength of what was found (Platt 1999), fitted to
     whether the answer was right; nothing found has no strength and is left out.
+
+    Args:
+        found: rows of each calibration, all with plain strengths for scores.
+
+    Returns:
+        The calibration, and the rows that it gives.
     """
     best = max(found, key=lambda each: balanced(found[each]))
     rows = [row for row in found[best] if row.counted]
-    # The scores are still the plain strengths, as `Calibration` starts with.
     x = np.array([_logit(row.score) for row in rows])
     y = np.array([row.right for row in rows], float)
-    if len(set(y)) < 2:
-        return best
-    from scipy.optimize import minimize
 
     def loss(p: NDArray[np.float64]) -> float:
         z = p[0] * x + p[1]
         return float(np.mean(np.logaddexp(0, z) - y * z) + 1e-3 * (p**2).sum())
 
-    scale, shift = minimize(loss, np.array([1.0, 0.0])).x
-    return replace(best, scale=round(float(scale), 4), shift=round(float(shift), 4))
+    scale, shift = minimize(loss, np.array([1.0, 0.0])).x if len(set(y)) > 1 else (1.0, 0.0)
+    chosen = replace(best, scale=round(float(scale), 4), shift=round(float(shift), 4))
+    return chosen, [
+        replace(row, score=chosen.score(row.score)) if row.counted else row for row in found[best]
+    ]
 
 
 def _logit(share: float) -> float:

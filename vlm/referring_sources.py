@@ -57,7 +57,7 @@ _COVERS: Final = {
 _KINDS: Final = {"aircraft": "airplane"}
 # Names of simulated water, and what else may be called so.
 _WATERS: Final = {"river": ("creeks",), "lake": ("pond",), "sea": ()}
-_SIMULATED_VALIDATION = 24
+_SIMULATED_VALIDATION = 12
 
 _NOWHERE: Final = frozenset(THINGS) - {"building", "tree", "bridge", "vehicle"}
 # Scene classes: covers that fill the picture, and what is nowhere in it.
@@ -89,7 +89,7 @@ _SCENES: Final[dict[str, dict[str, tuple[tuple[str, ...], frozenset[str]]]]] = {
         "Residential": (("built_up",), _NOWHERE | {"snow", "sea", "farmland"}),
     },
 }  # fmt: skip
-_PER_SCENE: Final[dict[Part, int]] = {"train": 30, "val": 6, "test": 6}
+_PER_SCENE: Final[dict[Part, int]] = {"train": 30, "val": 3, "test": 3}
 
 
 def scenes(name: str, folder: Path, wanted: Part) -> list[Marked]:
@@ -209,6 +209,8 @@ def read_sources(
         if not path.is_file():
             _write(path, SOURCES[name](data, wanted))
         found[name] = _read(path)
+        if wanted != "train":
+            found[name] = found[name][:_SIMULATED_VALIDATION]
     return found
 
 

@@ -68,7 +68,7 @@ def draw_views(
     """Draw views of pictures of one band set.
 
     Args:
-        pictures: to draw from, each as likely.
+        pictures: to draw from: half of the time each is as likely, else each concept.
         bank: of texts.
         count: views.
         size: V, pixels along each side of a view.
@@ -78,8 +78,8 @@ def draw_views(
     images, asked, targets = [], [], []
     bands = pictures[0].bands
     for _ in range(count):
-        picture = pictures[int(rng.integers(len(pictures)))]
-        left, top, side, focus = _window(picture, size, rng)
+        picture, focus = _picture(pictures, rng)
+        left, top, side = _window(picture, focus, size, rng)
         turn, flip = int(rng.integers(4)), bool(rng.random() < 0.5)
         image = _cut(picture.pixels, left, top, side)
         planes = F.interpolate(image[None], (size, size), mode="bilinear", antialias=True)[0]
@@ -102,13 +102,24 @@ def draw_views(
     )
 
 
+def _picture(pictures: Sequence[Marked], rng: np.random.Generator) -> tuple[Marked, str | None]:
+    """A picture, and the concept in it that is looked at."""
+    known = sorted({name for picture in pictures for name in picture.there})
+    if known and rng.random() < 0.5:
+        # Rare concepts as often as common ones.
+        focus = str(rng.choice(known))
+        among = [picture for picture in pictures if focus in picture.there]
+        return among[int(rng.integers(len(among)))], focus
+    picture = pictures[int(rng.integers(len(pictures)))]
+    looked = picture.there and rng.random() < 0.7
+    return picture, str(rng.choice(picture.there)) if looked else None
+
+
 def _window(
-    picture: Marked, size: int, rng: np.random.Generator
-) -> tuple[int, int, int, str | None]:
-    """Left, top and side in pixels of the picture, and the concept looked at."""
+    picture: Marked, focus: str | None, size: int, rng: np.random.Generator
+) -> tuple[int, int, int]:
+    """Left, top and side in pixels of the picture."""
     height, width = picture.size
-    there = [name for name, mark in picture.marks.items() if (mark == 1).any()]
-    focus = str(rng.choice(there)) if there and rng.random() < 0.8 else None
     x, y = rng.uniform(0, width), rng.uniform(0, height)
     zoom = float(np.exp(rng.uniform(*np.log(_COVER_ZOOM))))
     if focus is not None and picture.boxes.get(focus):
@@ -126,7 +137,7 @@ def _window(
     side = int(min(max(round(size / zoom), 16), 1.15 * max(height, width)))
     jitter = rng.uniform(-0.35, 0.35, 2) * side
     left, top = x + jitter[0] - side / 2, y + jitter[1] - side / 2
-    return _within(left, side, width), _within(top, side, height), side, focus
+    return _within(left, side, width), _within(top, side, height), side
 
 
 def _within(start: float, side: int, extent: int) -> int:
