@@ -16,7 +16,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -124,6 +124,9 @@ class Trainer:
             data_collator=Collator(chat),
             callbacks=[] if minutes is None else [_Clock(minutes * 60)],
         )  # fmt: skip
+        if self._first and not self._record():
+            self.out.mkdir(parents=True, exist_ok=True)
+            self._write_record(finished=False)
         trainer.train(resume_from_checkpoint=self._last_state())
         unwrapped: Any = trainer.accelerator.unwrap_model(trainer.model)
         trained = ChatModel(unwrapped.eval(), chat.processor, chat.kind, chat.folder)
@@ -141,31 +144,38 @@ class Trainer:
         print(f"adapter after {done} steps: {self.out}", file=sys.stderr)
         return trained
 
-    def calibrate(self, split: str) -> Fitted | None:
+    def questions(self, split: str) -> list[Example]:
+        """Up to 1000 questions of a split of every data set, to calibrate by.
+
+        Raises:
+            InputError: the adapter is not for questions, or there is no such split.
+        """
+        if self.settings.adapter != "qa":
+            raise InputError("--calibrate goes with --adapter qa; leave it out for captions")
+        return [
+            example
+            for path in self.settings.data
+            for example in read_examples(Path(path), split, "qa", MOST_ANSWERS)
+        ]
+
+    def calibrate(self, examples: Sequence[Example]) -> Fitted | None:
         """Ask questions whose answers are known, and write `calibration.json`.
 
         Returns:
             What was fitted; None in all but the first of several processes.
 
         Raises:
-            InputError: no adapter yet, not one for questions, or too few answers.
+            InputError: no adapter yet, or answers that nothing can be fitted to.
         """
-        if self.settings.adapter != "qa":
-            raise InputError("--calibrate goes with --adapter qa; leave it out for captions")
         if not self._first:
             return None
-        examples = [
-            example
-            for path in self.settings.data
-            for example in read_examples(Path(path), split, "qa", MOST_ANSWERS)
-        ]
         vlm = HFVLM(with_adapter(self._load(), self.out), f"hf:{self.settings.vlm}", "")
         answered = list(_answered(vlm, examples))
         likelihoods, right = zip(*answered, strict=True)
         made = fit_calibration(likelihoods, right, [example.place for example in examples])
         made.calibration.write(self.out)
         told = {"answers": made.answers, "accuracy": made.accuracy, "ece": made.ece}
-        self._write_record(**{**self._record(), "calibration": {"split": split, **told}})
+        self._write_record(**{**self._record(), "calibration": told})
         print(
             f"calibrated on {made.answers} answers: accuracy {made.accuracy:.3f}, "
             f"calibration error {made.ece:.3f}",
@@ -246,9 +256,6 @@ class Trainer:
             )
         if not record and (self.out / ADAPTER).is_file():
             raise InputError(f"{self.out} holds an adapter from elsewhere; give another --out")
-        if not record and self._first:
-            self.out.mkdir(parents=True, exist_ok=True)
-            self._write_record(finished=False)
 
     def _write_record(self, **values: object) -> None:
         part = self.out / f"{RECORD}.part"
@@ -269,7 +276,7 @@ class _Clock(TrainerCallback):
             control.should_save = True
 
 
-def _answered(vlm: HFVLM, examples: list[Example]) -> Iterator[tuple[float, bool]]:
+def _answered(vlm: HFVLM, examples: Sequence[Example]) -> Iterator[tuple[float, bool]]:
     """Likelihood of each answer, and whether it is right."""
     for start in range(0, len(examples), _AT_ONCE):
         part = examples[start : start + _AT_ONCE]

@@ -122,7 +122,9 @@ def main(argv: Sequence[str]) -> int:
         accumulate=args.accumulate, limit=args.limit, save_memory=args.save_memory,
     )  # fmt: skip
     trainer = Trainer(settings, args.out, device=args.device, every=args.every)
+    # What they lack is known before hours of training.
+    questions = trainer.questions(args.calibrate) if args.calibrate else []
     trainer.run(minutes=args.minutes)
-    if args.calibrate:
-        trainer.calibrate(args.calibrate)
+    if questions:
+        trainer.calibrate(questions)
     return 0
