@@ -69,6 +69,18 @@ def test_an_untrained_model_is_scored_and_timed(
     assert figures["times_faster"] > 0
 
 
+def test_a_chat_model_of_transformers_is_scored(
+    questions: Path, run_eval: Run, tmp_path: Path
+) -> None:
+    from terralogue.vlm.hf_tiny import write_tiny
+
+    write_tiny(tmp_path / "qwen", "qwen2_5_vl")
+    spec = f"hf:{tmp_path / 'qwen'}"
+    found = run_eval("vqa", "--data", questions, "--model", spec, "--limit", "1")
+    assert found["model"].startswith(spec)
+    assert found["n"] == 1
+
+
 def test_pieces_end_where_pictures_or_questions_are_enough() -> None:
     asks = [Ask(str(i), str(i // 3), (Path(str(i // 3)),), "?", ("no",)) for i in range(9)]
     assert chunks(asks, 4, 9) == [range(0, 4), range(4, 8), range(8, 9)]
