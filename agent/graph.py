@@ -27,8 +27,10 @@ from terralogue.agent.answer import Event, ToolFinished, ToolProgress, ToolStart
 from terralogue.agent.compat import check
 from terralogue.agent.compose import compose_answer, ending_of
 from terralogue.agent.explain import explained
-from terralogue.agent.looking import aim, can_look_instead, choices, look_instead, look_of
+from terralogue.agent.look_words import choices
+from terralogue.agent.looking import aim, can_look_instead, look_instead
 from terralogue.agent.plan import Inputs, Plan, Turn
+from terralogue.agent.querying import look_of
 from terralogue.agent.reply import replied
 from terralogue.agent.said import reading_of
 from terralogue.agent.state import Message, State, Update

@@ -11,6 +11,8 @@ from terralogue.datasets.errors import EOError
 from terralogue.vlm.vlm import VLM, VLMS, Query, Reading, Task, load_vlm
 
 DEFAULT: Final = "embedded"
+THREAD: Final = "terralogue-vlm"
+"""Name of the thread that loads a model in the background."""
 # Two threads that want one model wait for one loading, not for two.
 _LOADING: Final = threading.Lock()
 
@@ -54,7 +56,7 @@ class NamedReader:
 
     def warm_up(self) -> None:
         """Begin to load it, beside everything else."""
-        threading.Thread(target=self._warm, name="terralogue-vlm", daemon=True).start()
+        threading.Thread(target=self._warm, name=THREAD, daemon=True).start()
 
     def _model(self) -> VLM:
         with _LOADING:

@@ -28,9 +28,11 @@ _NUMBERS: Final = {
     "no": 0, "none": 0, "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
     "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
 }  # fmt: skip
+_INTEGER: Final = re.compile(r"(?<![\w.-])\d+(?![\w.-]|\s*%)")
 # Beyond this distance from its training data a model's guess says nothing about the picture.
 _KNOWN: Final = 1.0
-_GUESS: Final = 0.05
+# Less likely than this, a guess or an alternative is not worth telling.
+_WORTH: Final = 0.1
 _LARGE: Final = 640
 _NOUNS: Final = {"snow_ice": "snow and ice", "built_up": "built-up area"}
 
@@ -42,7 +44,7 @@ def noun(target: str) -> str:
 
 def count_in(text: str) -> float | None:
     """The one number that an answer is, such as "3", "about 3 ships" or "three"; None else."""
-    found = re.findall(r"(?<![\w.-])\d+(?![\w.%-])", text.replace(",", ""))
+    found = _INTEGER.findall(text.replace(",", ""))
     if found:
         return float(found[0]) if len(found) == 1 else None
     words = [word for word in re.findall(r"[a-z]+", text.lower()) if word in _NUMBERS]
@@ -147,10 +149,10 @@ def _place(box: Box, size: tuple[int, int]) -> str:
 
 def _guess(reading: Reading) -> str:
     """What the model would have said, with what it weighed against it."""
-    if not reading.text:
+    if not reading.text or (reading.confidence is not None and reading.confidence < _WORTH):
         return ""
     weighed = [pair for pair in reading.alternatives if pair[0] != reading.text]
-    others = [f"{text} ({share:.2f})" for text, share in weighed[:2] if share > _GUESS]
+    others = [f"{text} ({share:.2f})" for text, share in weighed[:2] if share >= _WORTH]
     sure = "" if reading.confidence is None else f" ({reading.confidence:.2f})"
     also = f"; it also weighed {' and '.join(others)}" if others else ""
     return f"A guess, no more: {reading.text.rstrip('.')}{sure}{also}."

@@ -39,9 +39,9 @@ from terralogue.agent.graph import (
     make_plan,
 )
 from terralogue.agent.home import make_home, threads_file, workspace
-from terralogue.agent.looking import around, query_of
 from terralogue.agent.plan import SceneFacts, Turn
 from terralogue.agent.planner import DEFAULT, Planner, get_planner
+from terralogue.agent.querying import around, query_of
 from terralogue.agent.reader import DEFAULT as EMBEDDED
 from terralogue.agent.reader import NamedReader
 from terralogue.agent.request import DateSource, RegionSource, Request, SceneSource, read_request

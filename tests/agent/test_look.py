@@ -244,6 +244,14 @@ def test_change_is_read_from_the_earlier_to_the_later(look: Begin, write_scene: 
     assert answer.answer.startswith("A pier was built.")
 
 
+def test_scenes_of_other_ground_are_not_compared(look: Begin, write_scene: WriteScene) -> None:
+    ask, eyes = look()
+    away = Affine(3, 0, 700_000, 0, -3, 5_000_000)
+    scenes = [write_scene("here.tif"), write_scene("there.tif", transform=away, date="2025-01-01")]
+    answer = ask("What changed, in words?", scenes)
+    assert (answer.route, answer.reason, eyes.asked) == ("refuse", "no_overlap", [])
+
+
 def test_dates_are_asked_for_before_change_is_read(look: Begin, write_scene: WriteScene) -> None:
     ask, eyes = look(YES)
     scenes = [write_scene("one.tif", date=None), write_scene("two.tif", date=None)]
@@ -263,10 +271,15 @@ def test_a_question_about_one_scene_is_about_the_newest(
 
 
 def test_a_follow_up_is_read_with_the_question_before(look: Begin, write_scene: WriteScene) -> None:
-    ask, eyes = look(YES, YES)
+    ask, eyes = look(YES, YES, Reading("none", 0.7), Reading("none", 0.7))
     ask("Is there a lake?", write_scene())
     ask("and forest?")
     assert eyes.asked[1].question == "is there a forest?"
+    ask("Where is the lake in this picture?")
+    ask("and the forest?")
+    assert [(query.task, query.question) for query in eyes.asked[2:]] == [
+        ("grounding", "lake"), ("grounding", "forest"),
+    ]  # fmt: skip
 
 
 def test_options_on_lines_of_their_own_are_a_choice(look: Begin, write_scene: WriteScene) -> None:
