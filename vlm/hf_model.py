@@ -18,10 +18,13 @@ from typing import Any, Final
 import torch
 from PIL import Image
 from safetensors import SafetensorError
+from torch import Tensor
 
 from terralogue.datasets.errors import InputError
 from terralogue.vlm.hf_hub import snapshot
 from terralogue.vlm.vlm_prompts import Prompt
+
+INSTALL: Final = "run: pip install 'terralogue[train]'"
 
 try:
     from transformers import (
@@ -29,12 +32,11 @@ try:
         AutoModelForImageTextToText,
         AutoProcessor,
         BitsAndBytesConfig,
+        LogitsProcessor,
     )
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 except ImportError as error:
-    raise InputError(
-        "transformers is not installed; run: pip install 'terralogue[train]'"
-    ) from error
+    raise InputError(f"transformers is not installed; {INSTALL}") from error
 
 # What transformers and peft raise for files that are broken or belong to another model.
 _UNREADABLE: Final = (
@@ -95,6 +97,28 @@ class ChatModel:
         return [(int(h) * side, int(w) * side) for _, h, w in grids]
 
 
+class Likelihood(LogitsProcessor):
+    """Keeps the logarithm of the likelihood of each token, without keeping the logits.
+
+    It is the last processor, so that the likeliest token is the one that is written.
+    """
+
+    def __init__(self) -> None:
+        self._steps: list[Tensor] = []
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Keep what is known of one step; the scores (n, vocabulary) stay as they are."""
+        self._steps.append(scores.float().log_softmax(dim=-1).amax(dim=-1).cpu())
+        return scores
+
+    def products(self, tokens: Tensor, ends: int | list[int] | None) -> list[float]:
+        """Likelihood of each row of `tokens` (n, length), up to and with the first end."""
+        ending = torch.isin(tokens.cpu(), torch.tensor([] if ends is None else ends))
+        before = ending.cumsum(dim=1) - ending.long()
+        values = torch.stack(self._steps, dim=1)
+        return [float(v) for v in torch.where(before == 0, values, 0.0).sum(dim=1).exp()]
+
+
 def messages(prompt: Prompt) -> list[dict[str, Any]]:
     """A prompt as the messages of a chat template."""
     content = [
@@ -126,6 +150,8 @@ def load_model(base: str, device: str, *, four_bit: bool = False) -> ChatModel:
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
             folder, output_loading_info=True, **options
         )
+    except ImportError as error:
+        raise InputError(f"{folder} needs another package: {_first_line(error)}") from error
     except _UNREADABLE as error:
         raise InputError(f"{folder} cannot be loaded: {_first_line(error)}") from error
     model, report = loaded
@@ -149,8 +175,10 @@ def with_adapter(chat: ChatModel, adapter: Path) -> ChatModel:
             f"{adapter} holds no adapter ({ADAPTER} is missing); give a folder that "
             "`terralogue train lora` wrote"
         )
-    from peft import PeftModel
-
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        raise InputError(f"adapters need peft; {INSTALL}") from error
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message="Found missing adapter keys")

@@ -19,12 +19,16 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList
 
 from terralogue.datasets.errors import InputError
 from terralogue.vlm.hf_calibration import read_calibration
-from terralogue.vlm.hf_model import ChatModel, fingerprint_of, load_model, with_adapter
+from terralogue.vlm.hf_model import (
+    ChatModel,
+    Likelihood,
+    fingerprint_of,
+    load_model,
+    with_adapter,
+)
 from terralogue.vlm.vlm import VLM, Query, Reading, Task
 from terralogue.vlm.vlm_calibration import Calibration
 from terralogue.vlm.vlm_prompts import GROUNDING, MOST_TOKENS, Prompt, prompt_for, reading_of
@@ -121,11 +125,11 @@ class HFVLM(VLM):
             do_sample=False, temperature=None, top_p=None, top_k=None, max_new_tokens=most,
             max_length=None, pad_token_id=processor.tokenizer.pad_token_id,
         )  # fmt: skip
-        likelihood = _Likelihood()
+        likelihood = Likelihood()
         with torch.inference_mode():
             tokens = model.generate(
                 **inputs.to(model.device, model.dtype), generation_config=config,
-                logits_processor=LogitsProcessorList([likelihood]),
+                logits_processor=[likelihood],
             )[:, inputs["input_ids"].shape[1] :]  # fmt: skip
         texts = processor.batch_decode(tokens, skip_special_tokens=True)
         firsts = [sum(len(p.pictures) for p in prompts[:i]) for i in range(len(prompts))]
@@ -148,27 +152,6 @@ class HFVLM(VLM):
             doubt = _LESS_SURE.format(confidence, least)
             return replace(reading, confidence=confidence, sure=False, doubt=doubt)
         return replace(reading, confidence=confidence)
-
-
-class _Likelihood(LogitsProcessor):
-    """Keeps the logarithm of the likelihood of each token, without keeping the logits.
-
-    It is the last processor, so that the likeliest token is the one that is written.
-    """
-
-    def __init__(self) -> None:
-        self._steps: list[Tensor] = []
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        self._steps.append(scores.float().log_softmax(dim=-1).amax(dim=-1).cpu())
-        return scores
-
-    def products(self, tokens: Tensor, ends: int | list[int] | None) -> list[float]:
-        """Likelihood of each row of `tokens` (n, length), up to and with the first end."""
-        ending = torch.isin(tokens.cpu(), torch.tensor([] if ends is None else ends))
-        before = ending.cumsum(dim=1) - ending.long()
-        values = torch.stack(self._steps, dim=1)
-        return [float(v) for v in torch.where(before == 0, values, 0.0).sum(dim=1).exp()]
 
 
 def load(rest: str, device: str) -> HFVLM:

@@ -114,7 +114,12 @@ def main(argv: Sequence[str]) -> int:
             f"--vlm {args.vlm} cannot be trained; give embedded, gemma or "
             "hf:<repo or folder>[+4bit]"
         )
-    from terralogue.vlm.hf_lora import LoraSettings, Trainer
+    try:
+        from terralogue.vlm.hf_lora import LoraSettings, Trainer
+    except ImportError as error:
+        raise InputError(
+            f"training needs {error.name}; run: pip install 'terralogue[train]'"
+        ) from error
 
     settings = LoraSettings(
         vlm=base, data=tuple(map(str, args.data)), split=args.split, adapter=args.adapter,

@@ -178,7 +178,9 @@ _WORDS: Final[tuple[tuple[str, str], ...]] = (
     (r"plant|veget|forest|tree|crop|field|farm|grass|meadow|green|orchard|agricult", "NDVI"),
     (r"warm|hot|heat|cool|temperature", "thermal"),
 )
-_ALWAYS: Final = ("true colour", "false colour", "radar", "VV", "VH", "HH", "thermal")
+_ALWAYS: Final = (
+    "true colour", "false colour", "radar", "VV", "VH", "HH", "short-wave infrared", "thermal",
+)  # fmt: skip
 _FEW: Final = 3
 # Bands that a note names; an imaging spectrometer has hundreds.
 _LISTED: Final = 16
@@ -195,7 +197,7 @@ def names_for(bands: Sequence[Band], question: str, limit: int = _FEW) -> tuple[
         possible = [name for name in possible if name not in ("VV", "VH")]
     wanted = [name for words, name in _WORDS if re.search(words, question, re.IGNORECASE)]
     first = [name for name in _ALWAYS if name in possible][:1]
-    ranked = [*first, *wanted, *_ALWAYS, "short-wave infrared"]
+    ranked = [*first, *wanted, *_ALWAYS]
     return tuple(dict.fromkeys(name for name in ranked if name in possible))[:limit]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -158,6 +159,15 @@ def test_what_cannot_be_loaded_says_why(tiny: Path, tmp_path: Path) -> None:
     for spec, message in said.items():
         with pytest.raises(InputError, match=message):
             load_vlm(f"hf:{spec}")
+
+
+def test_a_missing_package_is_named(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}", encoding="utf-8")
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(InputError, match=r"adapters need peft; run: pip install"):
+        load_vlm(f"hf:{tiny}+lora:{tmp_path}")
 
 
 def test_a_model_that_lacks_tensors_is_not_filled_up_with_noise(tmp_path: Path) -> None:
