@@ -15,12 +15,18 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, tra
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.pictures import RGB_BANDS
 from terralogue.datasets.samples import Box
+from terralogue.vlm import embedded_clip, gemma_vlm
+from terralogue.vlm.embedded_vlm import FAR_PICTURE, features_of
 from terralogue.vlm.gemma_base import PACKAGE, load_base
 from terralogue.vlm.gemma_model import ASKED, condense
+from terralogue.vlm.minilm import encode
 from terralogue.vlm.train import main
 from terralogue.vlm.vlm import VLM, Query, load_vlm
 from terralogue.vlm.vlm_calibration import FILE, Calibration
 from terralogue.vlm.vlm_pack import Example, Pack, write_pack
+from terralogue.vlm.vlm_support import Support
+from terralogue.vlm.vlm_tokens import tokens_of
+from terralogue.vlm.vlm_views import WHOLE, views_of
 
 ASKING = "What colour is it?"
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
@@ -138,6 +144,27 @@ def test_a_calibrated_adapter_says_how_sure_it_is(adapter: Path) -> None:
     assert 0 < reading.confidence < 1
     assert not reading.sure
     assert reading.doubt
+
+
+def test_a_picture_unlike_those_in_training_gets_no_sure_answer(
+    adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tower = embedded_clip.load("", "cpu").tower
+    shown = [picture(colour, seed) for seed in range(60, 70) for colour in COLOURS]
+    wholes = [view for each in shown for view in views_of([each]) if view.place == WHOLE]
+    features = features_of(tokens_of(tower, wholes))
+    seeable, unseeable = encode([ASKING, "Is it red?"]), encode(["Who owns it?", "What is sold?"])
+    Support.fitted(features[:10], features[10:], seeable, unseeable).write(tmp_path)
+    monkeypatch.setattr(gemma_vlm, "EMBEDDED", tmp_path)
+    vlm = load_vlm(f"gemma:{adapter}")
+    stripes = np.tile(np.arange(64, dtype=np.uint8) % 2 * 255, (3, 64, 1))
+    near, far = vlm.answer_batch([Query(ASKING, (shown[0],)), Query(ASKING, (stripes,))])
+    assert near.distance is not None
+    assert near.distance <= 1
+    assert near.sure
+    assert far.distance is not None
+    assert far.distance > 1
+    assert (far.sure, far.doubt) == (False, FAR_PICTURE)
 
 
 def test_it_does_not_point(vlm: VLM) -> None:
