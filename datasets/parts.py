@@ -10,6 +10,7 @@ another part.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Final, Literal
 
@@ -75,6 +76,24 @@ def part(dataset: str, name: str) -> Part:
         raise InputError(f"{name} has no number by which {dataset} is cut into parts")
     place = int(found[1]) // RUNS[dataset] % _PERIOD
     return "val" if place == _VAL else "test" if place == _TEST else "train"
+
+
+def folds(names: Iterable[str], count: int) -> dict[str, int]:
+    """Fold of each picture for cross-validation, 0 to count - 1: runs of neighbours by name."""
+    ordered = sorted(set(names), key=lambda name: (len(name), name))
+    return {name: place * count // len(ordered) for place, name in enumerate(ordered)}
+
+
+def as_fold(text: str) -> tuple[int, int]:
+    """Read "2/5": the fold, from 0, and the number of folds.
+
+    Raises:
+        InputError: anything else.
+    """
+    first, _, last = text.partition("/")
+    if not (first.isdigit() and last.isdigit() and 1 <= int(first) <= int(last)):
+        raise InputError(f"fold {text} cannot be used; give K/N, such as 2/5")
+    return int(first) - 1, int(last)
 
 
 def as_part(text: str) -> Part:

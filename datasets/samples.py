@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from terralogue.datasets.errors import InputError
-from terralogue.datasets.parts import as_part, part
+from terralogue.datasets.parts import as_fold, as_part, folds, part
 
 ALL: Final = "all"
 OWN: Final = "own:"
+FOLD: Final = "fold:"
 
 
 @dataclass(frozen=True)
@@ -196,14 +197,19 @@ class Samples(Generic[Sample]):
         """Samples of one split.
 
         Args:
-            split: name of a split, "own:train|val|test", or None or "all" for everything.
+            split: name of a split, "own:train|val|test", "fold:K/N" for cross-validation by
+                pictures, or None or "all" for everything.
 
         Raises:
             InputError: there is no such split, it is empty, or the set has no parts of our own.
         """
         if split is None or split == ALL:
             return self
-        if split.startswith(OWN):
+        if split.startswith(FOLD):
+            fold, count = as_fold(split.removeprefix(FOLD))
+            held = folds((item.place for item in self.items), count)
+            items = tuple(item for item in self.items if held[item.place] == fold)
+        elif split.startswith(OWN):
             items = self._own(split.removeprefix(OWN))
         else:
             items = tuple(item for item in self.items if item.split == split)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from terralogue.datasets.errors import InputError
-from terralogue.datasets.parts import PARTS
+from terralogue.datasets.parts import PARTS, as_fold, folds
 from terralogue.vlm.align_command import Parser
 
 if TYPE_CHECKING:
@@ -65,27 +65,15 @@ def _options(stage: str, argv: Sequence[str]) -> tuple[argparse.Namespace, Reade
         if getattr(config, name) < 1:
             raise InputError(f"--{name} {getattr(config, name)} is too little; give 1 or more")
     if stage == "lora" and args.fold:
-        _fold(args.fold)
+        as_fold(args.fold)
     if config.minutes is not None and config.minutes <= 0:
         raise InputError(f"--minutes {config.minutes} is too little; give more than 0")
     return args, config
 
 
-def _fold(text: str) -> tuple[int, int]:
-    """Read "2/5": fold, counted from 1, and number of folds.
-
-    Raises:
-        InputError: anything else.
-    """
-    first, _, last = text.partition("/")
-    if not (first.isdigit() and last.isdigit() and 1 <= int(first) <= int(last)):
-        raise InputError(f"--fold {text} cannot be used; give K/N, such as 2/5")
-    return int(first) - 1, int(last)
-
-
 def chosen_packs(args: argparse.Namespace, stage: str) -> tuple[list[Pack], list[Pack]]:
     """Packs to train on and packs to judge by."""
-    from terralogue.vlm.vlm_sources import BENCHMARKS, SOURCES, fold_of, held_out, prepare
+    from terralogue.vlm.vlm_sources import BENCHMARKS, SOURCES, held_out, prepare
 
     names = list(args.sources or SOURCES)
     train = prepare(args.data, args.packs, names, "train")
@@ -94,11 +82,11 @@ def chosen_packs(args: argparse.Namespace, stage: str) -> tuple[list[Pack], list
     if args.with_validation:
         train += prepare(args.data, args.packs, names, "val")
     if stage == "lora" and args.fold:
-        fold, folds = _fold(args.fold)
+        fold, count = as_fold(args.fold)
         asked = [name for name in names if name in BENCHMARKS]
         everything = [p for part in PARTS for p in prepare(args.data, args.packs, asked, part)]
         keys = {
-            name: fold_of([k for p in everything if p.name == name for k in p.keys], folds)
+            name: folds([k for p in everything if p.name == name for k in p.keys], count)
             for name in asked
         }
         train = [pack for pack in train if pack.name not in asked]

@@ -224,9 +224,3 @@ def held_out(pack: Pack, keep: Callable[[str], bool]) -> Pack:
     """A pack whose examples are of the pictures that are kept alone."""
     chosen = [e for e in pack.examples if all(keep(pack.keys[row]) for row in e.pictures)]
     return replace(pack, examples=tuple(chosen))
-
-
-def fold_of(keys: Sequence[str], folds: int) -> dict[str, int]:
-    """Fold of each picture for cross-validation: runs of neighbours, in order of their names."""
-    ordered = sorted(set(keys), key=lambda key: (len(key), key))
-    return {key: i * folds // len(ordered) for i, key in enumerate(ordered)}

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from terralogue.datasets.errors import InputError
-from terralogue.datasets.parts import RUNS, part
+from terralogue.datasets.parts import RUNS, as_fold, folds, part
 
 
 @pytest.mark.parametrize("dataset", RUNS)
@@ -41,3 +41,14 @@ def test_places_go_into_a_part_as_a_whole_whatever_the_zoom_of_the_map() -> None
     assert {part("fair_buildings", name) for name in names} == {"test"}
     assert part("fair_buildings", "OAM-1772470-966380-21.webp") == "val"
     assert part("fair_buildings", "OAM-1238448-1046528-21.tif") == "train"
+
+
+def test_folds_keep_neighbours_together_and_split_no_picture() -> None:
+    names = [str(number) for number in range(0, 50, 2)]
+    held = folds([*names, *names], 5)
+    assert [sum(fold == each for each in held.values()) for fold in range(5)] == [5] * 5
+    assert [held[name] for name in names] == sorted(held.values())
+    assert as_fold("2/5") == (1, 5)
+    for text in ("0/5", "6/5", "two", "2"):
+        with pytest.raises(InputError, match="give K/N"):
+            as_fold(text)

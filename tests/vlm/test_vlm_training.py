@@ -17,7 +17,6 @@ from terralogue.vlm.train import main
 from terralogue.vlm.vlm_checkpoint import read_model
 from terralogue.vlm.vlm_mixture import Mixture
 from terralogue.vlm.vlm_pack import Example, Pack, read_pack, write_pack
-from terralogue.vlm.vlm_sources import fold_of
 
 
 def _merced(folder: Path) -> Path:
@@ -76,13 +75,6 @@ def test_packs_come_back_as_they_were_written(tmp_path: Path) -> None:
         read_pack(tmp_path / "c.zip")
 
 
-def test_folds_keep_neighbours_together_and_split_no_picture() -> None:
-    keys = [str(number) for number in range(0, 50, 2)]
-    folds = fold_of([*keys, *keys], 5)
-    assert [sum(f == fold for f in folds.values()) for fold in range(5)] == [5] * 5
-    assert [folds[key] for key in keys] == sorted(folds.values())
-
-
 def test_mixtures_turn_nothing_that_speaks_of_directions() -> None:
     picture = np.zeros((3, 8, 8), np.uint8)
     examples = (
@@ -136,7 +128,7 @@ def test_a_run_that_was_cut_short_goes_on(
         (["base", "--out", "o", "--steps", "0"], "--steps 0 is too little"),
         (["base", "--out", "o", "--sources", "moon"], "unknown source 'moon'"),
         (["base", "--out", "o", "--sources", "ucm", "--packs", "none"], "is missing; give the fol"),
-        (["lora", "--out", "o", "--sources", "ucm", "--fold", "7/5"], "--fold 7/5 cannot be used"),
+        (["lora", "--out", "o", "--sources", "ucm", "--fold", "7/5"], "fold 7/5 cannot be used"),
     ],
 )
 def test_options_that_cannot_be_used_are_said_in_one_sentence(
