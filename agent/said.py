@@ -69,13 +69,15 @@ def reading_of(look: Look, looked: Looked) -> dict[str, Any]:
             }
         )  # fmt: skip
     beyond = reading.distance is not None and reading.distance > _KNOWN
+    # What a model gives here is how likely the things are there.
+    nothing = looked.task == "grounding" and not reading.boxes
     return {
         "text": reading.text,
         "said": _said(look, looked, count) if reading.sure else "",
         "sure": reading.sure,
         "doubt": reading.doubt.rstrip(".") or _NO_REASON,
         # Probabilities were calibrated on pictures like those of the training.
-        "confidence": None if beyond else reading.confidence,
+        "confidence": None if beyond or nothing else reading.confidence,
         "guess": "" if beyond or reading.sure else _guess(reading),
         "alternatives": [list(pair) for pair in reading.alternatives],
         "model": looked.model,
@@ -127,7 +129,7 @@ def sentence(text: str) -> str:
 
 def _pointed(things: str, boxes: Sequence[Box], size: tuple[int, int]) -> str:
     if not boxes:
-        return f"{things}: nothing like that was found."
+        return f"{things}: nothing like that was found, which is no proof that there is none."
     if len(boxes) == 1:
         return f"{things}: found once, {_place(boxes[0], size)}; marked on the picture."
     places = list(dict.fromkeys(_place(box, size) for box in boxes))

@@ -29,10 +29,10 @@ from terralogue.tools.schemas import Artefact
 from terralogue.tools.store import Store
 from terralogue.tools.vectors import MIN_PIXELS, Outlines, write_geojson
 
-_COLOUR = "#ffcc00"
+_COLOUR, _BOX_COLOUR = "#ffcc00", "#ff3b30"
 _IN, _FRAME = 1, 2
 # Pixels of the picture.
-_FRAME_WIDTH = 3
+_FRAME_WIDTH = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ def _write(scene: Scene, pointed: Pointed, run: Run) -> list[Artefact]:
     entry = Entry(_IN, _COLOUR, f"{title}: {len(pointed.boxes)}")
     draw_overlay(
         picture.path, scene, whole(scene), _drawn(scene, pointed),
-        [entry, Entry(_FRAME, _COLOUR, "Box")] if pointed.mask is not None else [entry],
+        [entry, Entry(_FRAME, _BOX_COLOUR, "Box around each")] if pointed.mask is not None else [entry],
         title=f"{title} in {scene.name}", note=f"Read off the picture by {pointed.method}.",
     )  # fmt: skip
     return [*written, vectors.commit(), picture.commit()]

@@ -183,8 +183,9 @@ def test_boxes_on_a_plain_picture_are_in_pixels(look: Begin, write_scene: WriteS
         (8, 4), (20, 4), (20, 12), (8, 12),
     }  # fmt: skip
     nothing = ask("Where is the lighthouse?")
-    assert nothing.answer.startswith("Lighthouse: nothing like that was found.")
+    assert nothing.answer.startswith("Lighthouse: nothing like that was found, which")
     assert (nothing.artefacts, nothing.measurements[0].value) == ((), 0)
+    assert nothing.confidence is None
 
 
 def test_a_model_that_cannot_point_answers_in_words_and_says_so(
