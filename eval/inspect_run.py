@@ -14,13 +14,11 @@ Answers are also kept in a journal, from which a run that was killed goes on.
 from __future__ import annotations
 
 import base64
-import gc
 import io
 import re
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -145,7 +143,6 @@ def read_answers(
     with (
         tqdm(total=len(asks), desc=task, unit="answer", disable=None, leave=False) as work.bar,
         _folder(logs) as folder,
-        _quietly(),
     ):
         log = inspect_eval(
             run,
@@ -242,11 +239,13 @@ def values(work: _Work) -> Scorer:
     """Scores the questions of a sample."""
 
     async def score(state: TaskState, target: Target) -> Score:
+        places = state.metadata["places"]
         readings = [work.journal.known[ask.name][0] for ask in work.of(state)]
-        found = [
-            float(work.value(i, reading))
-            for i, reading in zip(state.metadata["places"], readings, strict=True)
-        ]
+        try:
+            found = [float(work.value(i, r)) for i, r in zip(places, readings, strict=True)]
+        except Exception as error:
+            work.failures.append(error)
+            raise
         return Score(
             value=sum(found) / len(found),
             answer=state.output.completion,
@@ -286,17 +285,3 @@ def _folder(logs: Path | None) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory(prefix="terralogue-eval-") as folder:
         yield folder
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Silence a warning of anyio's about what inspect_ai leaves open.
-
-    It never closes the receiving end of its streams of events (hooks/_hooks.py of 0.3.285,
-    `drain_sample_events`).
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        yield
-        # They are in cycles, which would be found, and warned of, at any time later.
-        gc.collect()

@@ -72,6 +72,13 @@ def write_pictures() -> WritePictures:
     return write
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # inspect_ai 0.3.285 never closes the receiving end of its streams of events, in
+    # `drain_sample_events` (https://github.com/UKGovernmentBEIS/inspect_ai/blob/main/src/inspect_ai/hooks/_hooks.py).
+    line = "ignore:Unclosed <MemoryObjectReceiveStream:ResourceWarning"
+    config.addinivalue_line("filterwarnings", line)
+
+
 class Seer(VLM):
     """Tells the colour of a picture, and little else; it is blind to what it is not asked."""
 
