@@ -28,7 +28,13 @@ KEEPERS: dict[str, set[str]] = {
     "mcp": {"tools/server.py", "agent/session.py", "agent/mcp_tools.py"},
     "gradio": {"app.py"},
     "langgraph": {"agent/graph.py", "agent/session.py"},
-    "inspect_ai": set(),
+    "inspect_ai": {
+        "eval/answerers.py",
+        "eval/bench_vlm.py",
+        "eval/inputs.py",
+        "eval/inspect_run.py",
+        "eval/running.py",
+    },
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -150,11 +151,14 @@ class ReaderTrainer:
             group["lr"] = rate
         self.model.train()
         robust = self.config.robust
-        rows = self.mixture.draw(self.config.batch // (2 if robust else 1), corrupted=False)
-        if robust:
-            rows += [self.mixture.spoiled(row) for row in rows]
-        loss = self._loss(rows)
-        loss.backward()  # type: ignore[no-untyped-call]
+        drawn = self.mixture.draw(self.config.batch // (2 if robust else 1), corrupted=False)
+        total = 0.0
+        for rows in self._alike(drawn):
+            if robust:
+                rows += [self.mixture.spoiled(row) for row in rows]
+            loss = self._loss(rows) * len(rows) / self.config.batch
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
         nn.utils.clip_grad_norm_(self.learned.parameters(), 1.0)
         self.optimiser.step()
         self.optimiser.zero_grad()
@@ -162,7 +166,15 @@ class ReaderTrainer:
             self.learned.hand_to(self.average.module)
         else:
             self.average.update_parameters(self.learned)
-        return float(loss.detach())
+        return total
+
+    def _alike(self, rows: Sequence[Drawn]) -> list[list[Drawn]]:
+        """Rows in groups of like numbers of views, so that little work is spent on padding."""
+        groups: dict[int, list[Drawn]] = defaultdict(list)
+        for row in rows:
+            sight = self.store.sights[row.pack, row.example.pictures, row.example.region]
+            groups[int(self.store.counts["clean"][sight]) // 4].append(row)
+        return list(groups.values())
 
     def _loss(self, rows: Sequence[Drawn]) -> Tensor:
         inputs = self.store.inputs(
