@@ -92,9 +92,10 @@ def _write(scene: Scene, pointed: Pointed, run: Run) -> list[Artefact]:
     write_geojson(vectors.path, Outlines(_frames(scene, pointed), MIN_PIXELS), scene, properties)
     picture = run.artefact("preview", f"{title} over the scene", f"{name}.png", PNG)
     entry = Entry(_IN, _COLOUR, f"{title}: {len(pointed.boxes)}")
+    frame = Entry(_FRAME, _BOX_COLOUR, "Box around each")
     draw_overlay(
         picture.path, scene, whole(scene), _drawn(scene, pointed),
-        [entry, Entry(_FRAME, _BOX_COLOUR, "Box around each")] if pointed.mask is not None else [entry],
+        [entry] if pointed.mask is None else [entry, frame],
         title=f"{title} in {scene.name}", note=f"Read off the picture by {pointed.method}.",
     )  # fmt: skip
     return [*written, vectors.commit(), picture.commit()]
