@@ -141,13 +141,21 @@ class Store:
 
     def inputs(
         self, sights: Sequence[int], variants: Sequence[Variant], questions: Sequence[str],
-        tasks: Sequence[str],
+        tasks: Sequence[str], *, whole: bool = False,
     ) -> Inputs:  # fmt: skip
-        """A batch: one sight, variant, question and task for each row."""
+        """A batch: one sight, variant, question and task for each row.
+
+        Args:
+            sights: numbers.
+            variants: of each.
+            questions: that were heard.
+            tasks: keys of TASKS.
+            whole: take the first view of each alone, which shows the whole picture.
+        """
         device = self.tokens.device
         starts = [int(self.starts[v][s]) for s, v in zip(sights, variants, strict=True)]
         counts = [int(self.counts[v][s]) for s, v in zip(sights, variants, strict=True)]
-        rows, seen = _padded(starts, counts, device)
+        rows, seen = _padded(starts, [1] * len(counts) if whole else counts, device)
         spans = [self.spans[question] for question in questions]
         words, heard = _padded([s for s, _ in spans], [c for _, c in spans], device)
         return Inputs(

@@ -50,6 +50,7 @@ class ReaderTraining:
         robust: train on corrupted pictures and perturbed questions beside the clean ones, and ask
             for the same answer.
         consistency: weight of the divergence between both answers.
+        whole: share of single pictures that are shown without their parts.
         every: steps between validations.
         seed: of everything.
     """
@@ -63,6 +64,7 @@ class ReaderTraining:
     rank: int = 16
     robust: bool = True
     consistency: float = 0.5
+    whole: float = 0.5
     every: int = 1000
     seed: int = 0
 
@@ -153,10 +155,10 @@ class ReaderTrainer:
         robust = self.config.robust
         drawn = self.mixture.draw(self.config.batch // (2 if robust else 1), corrupted=False)
         total = 0.0
-        for rows in self._alike(drawn):
+        for whole, rows in self._alike(drawn):
             if robust:
                 rows += [self.mixture.spoiled(row) for row in rows]
-            loss = self._loss(rows) * len(rows) / self.config.batch
+            loss = self._loss(rows, whole) * len(rows) / self.config.batch
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         nn.utils.clip_grad_norm_(self.learned.parameters(), 1.0)
@@ -168,20 +170,31 @@ class ReaderTrainer:
             self.average.update_parameters(self.learned)
         return total
 
-    def _alike(self, rows: Sequence[Drawn]) -> list[list[Drawn]]:
-        """Rows in groups of like numbers of views, so that little work is spent on padding."""
+    def _alike(self, rows: Sequence[Drawn]) -> list[tuple[bool, list[Drawn]]]:
+        """Rows in groups of like numbers of views, so that little work is spent on padding.
+
+        Returns:
+            Whether only the whole is shown, and the rows, for each group.
+        """
         groups: dict[int, list[Drawn]] = defaultdict(list)
         for row in rows:
-            sight = self.store.sights[row.pack, row.example.pictures, row.example.region]
-            groups[int(self.store.counts["clean"][sight]) // 4].append(row)
-        return list(groups.values())
+            example = row.example
+            sight = self.store.sights[row.pack, example.pictures, example.region]
+            count = int(self.store.counts["clean"][sight])
+            single = len(example.pictures) == 1 and example.region is None
+            if single and (count == 1 or self.mixture.rng.random() < self.config.whole):
+                groups[0].append(row)
+            else:
+                groups[1 + count // 4].append(row)
+        return [(views == 0, chosen) for views, chosen in groups.items()]
 
-    def _loss(self, rows: Sequence[Drawn]) -> Tensor:
+    def _loss(self, rows: Sequence[Drawn], whole: bool) -> Tensor:
         inputs = self.store.inputs(
             [self.store.sights[r.pack, r.example.pictures, r.example.region] for r in rows],
             [r.variant for r in rows],
             [r.question for r in rows],
             [r.example.task for r in rows],
+            whole=whole,
         )
         words, labels = padded([self._code(r.example.answer) for r in rows], self.device)
         with torch.autocast(self.device.type, torch.bfloat16):
