@@ -39,8 +39,8 @@ from terralogue.vlm.vlm import Reading
 
 Described = CaptionSample | ChangeSample
 
-# Enough for a near picture, and embedded in less than a minute.
-_NEAREST: Final = 2000
+# Enough for a near picture, and embedded in less than half a minute.
+_NEAREST: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def _nearest(data: Read) -> tuple[Any, ...]:
     from terralogue.vlm.batches import embed
     from terralogue.vlm.clip import load_geoclip
 
-    step = max(1, len(data.others) // _NEAREST)
+    step = -(-len(data.others) // _NEAREST)
     others = data.others[::step]
     clip = load_geoclip("embedded")
     known = embed(clip, [o.pictures[0] for o in others], read_picture, title="nearest")

@@ -123,6 +123,14 @@ class Report:
             shown.append(f"  {'parse_rate':24s} {self.parse_rate:.3f}")
         known = {name: value for name, value in self.baselines.items() if value is not None}
         shown += [f"  {f'baseline {name}':24s} {self._text(v)}" for name, v in known.items()]
+        for kind, figures in self.per_type.items():
+            if "question_only" in figures:
+                title = f"{kind} ({figures['n']})"
+                shown.append(
+                    f"  {title:24s} {self._text(figures['accuracy'])}; majority "
+                    f"{self._text(figures['majority'])}, question only "
+                    f"{self._text(figures['question_only'])}"
+                )
         return shown
 
     def _text(self, value: float | int | None) -> str:

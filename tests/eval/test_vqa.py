@@ -76,6 +76,15 @@ def test_the_report_is_one_page_that_needs_nothing_else(
     assert not re.search(r"""(src|href)=["'](?!data:)""", page)
 
 
+def test_baselines_are_printed_beside_each_type(
+    questions: Path, seer: Seer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["eval", "vqa", "--data", str(questions), "--model", "seer"]) == 0
+    printed = capsys.readouterr().out
+    assert "baseline majority        0.625" in printed
+    assert "count (12)               0.500; majority 0.500, question only" in printed
+
+
 def test_the_question_only_baseline_learns_from_other_pictures(
     questions: Path, seer: Seer, run_eval: Run, tmp_path: Path
 ) -> None:
