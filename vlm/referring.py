@@ -33,8 +33,8 @@ from terralogue.vlm.clip import load_geoclip
 from terralogue.vlm.embedded_clip import EmbeddedCLIP
 from terralogue.vlm.referring_colours import brightness, in_colour
 from terralogue.vlm.referring_concepts import CONCEPTS
-from terralogue.vlm.referring_model import FOLDER, STRIDE, Trained, read_decoder
-from terralogue.vlm.referring_parts import Parts, choose, find_parts, split
+from terralogue.vlm.referring_model import FOLDER, STRIDE, Trained, read_decoder, towers_of
+from terralogue.vlm.referring_parts import Parts, boxes_of, choose, find_parts, split
 from terralogue.vlm.referring_words import Expression, parse
 from terralogue.vlm.stem import mixing
 
@@ -110,10 +110,11 @@ class Referrer:
     """
 
     def __init__(self, clip: EmbeddedCLIP, trained: Trained) -> None:
-        if trained.tower != clip.fingerprint:
+        tower = towers_of(clip.tower)
+        if trained.tower != tower:
             raise InputError(
-                f"the decoder that points was trained on towers {trained.tower}, these are "
-                f"{clip.fingerprint}; run `terralogue train refer` on them"
+                f"the decoder that points was trained on the image tower {trained.tower}, this is "
+                f"{tower}; run `terralogue train refer` with it"
             )
         self.clip = clip
         self.decoder = trained.decoder
@@ -333,7 +334,7 @@ def _on_grid(mask: NDArray[np.bool_], view: View, label: str | None, score: floa
         mask = mask[np.ix_(rows, columns)]
     full = np.zeros(view.whole, bool)
     full[top:bottom, left:right] = mask
-    boxes = find_parts(full.astype(np.float32), 0.5, 0.5).boxes
+    boxes = boxes_of(full)
     return Referred(full, boxes, len(boxes), label, score)
 
 

@@ -53,6 +53,8 @@ def parser() -> argparse.ArgumentParser:
         "that was cut short goes on from here")  # fmt: skip
     add("--sources", nargs="+", default=list(WEIGHTS), metavar="NAME", help="what to train on")
     add("--cache", type=Path, metavar="DIR", help="keep simulated scenes here between runs")
+    add("--init", type=Path, metavar="DIR", help="begin with the decoder in this folder, such as "
+        "one of other towers")  # fmt: skip
     add("--towers", default="embedded", metavar="MODEL",
         help="aligned towers: embedded, or embedded:<folder>")  # fmt: skip
     add("--score", choices=("val", "test"), help="only score the decoder in --out on this part")
@@ -70,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
     """
     from terralogue.vlm.clip import load_geoclip
     from terralogue.vlm.embedded_clip import EmbeddedCLIP
-    from terralogue.vlm.referring_model import Calibration, write_decoder
+    from terralogue.vlm.referring_model import Calibration, towers_of, write_decoder
     from terralogue.vlm.referring_sources import read_sources
     from terralogue.vlm.referring_training import ReferConfig, ReferTrainer
 
@@ -92,8 +94,8 @@ def main(argv: Sequence[str]) -> int:
     if args["score"] is None:
         found = read_sources(names, data, "train", cache=args["cache"])
         weighted = {name: (rows, WEIGHTS[name]) for name, rows in found.items()}
-        decoder = ReferTrainer(config, clip, weighted, out).run()
-        write_decoder(out, decoder, Calibration(), clip.fingerprint)
+        decoder = ReferTrainer(config, clip, weighted, out, args["init"]).run()
+        write_decoder(out, decoder, Calibration(), towers_of(clip.tower))
     _measure(clip, out, names, data, args["score"], args["cache"])
     return 0
 
@@ -133,7 +135,7 @@ def _measure(
     answers = answer(Referrer(clip, trained), pictures, cases, tried)
     if only is None:
         chosen, found = calibrate(answers)
-        write_decoder(out, trained.decoder, chosen, clip.fingerprint)
+        write_decoder(out, trained.decoder, chosen, trained.tower)
     else:
         found = answers[trained.calibration]
     scores = summarise(found, {i: picture.size for i, picture in enumerate(pictures)})

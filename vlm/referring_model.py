@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from terralogue.datasets.errors import InputError
+from terralogue.vlm.tower import ImageTower
 
 FOLDER: Final = Path(__file__).parent / "weights" / "refer"
 """The decoder in the package."""
@@ -157,7 +158,7 @@ class Trained:
     Attributes:
         decoder: in evaluation mode, float32.
         calibration: chosen for it.
-        tower: fingerprint of the aligned towers that it was trained on.
+        tower: what `towers_of` says of the image tower that it was trained on.
         fingerprint: first 16 hex digits of the SHA-256 of the weights file.
     """
 
@@ -165,6 +166,21 @@ class Trained:
     calibration: Calibration
     tower: str
     fingerprint: str
+
+
+def towers_of(tower: ImageTower) -> str:
+    """What a decoder depends on: 16 hex digits of the trunk and its kernels for pictures.
+
+    How further bands are read may be learned anew without harm.
+    """
+    tensors = {"stem": tower.stem.weight, **tower.trunk.state_dict()}
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        # Batch norms count in integers.
+        value = tensors[name].detach().cpu().float().half().contiguous()
+        digest.update(name.encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def write_decoder(

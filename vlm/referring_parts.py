@@ -36,6 +36,8 @@ _SLANT: Final = 0.5
 _FEWEST: Final = 4.0
 _COVER: Final = 4096
 _SPECK: Final = 0.01
+# Share of the strongest part's probability below which a part is no candidate for an order.
+_DOUBTFUL: Final = 0.8
 # Parts are cut where they are narrower than these shares of their greatest half width, into pieces
 # that are not much narrower than the widest; smaller parts stay whole.
 _CUT_LEVELS: Final = (0.45, 0.55, 0.65, 0.75)
@@ -69,14 +71,21 @@ class Parts:
     @cached_property
     def boxes(self) -> tuple[Box, ...]:
         """Bounds of each part in pixels."""
-        return tuple(
-            Box(float(x.start), float(y.start), float(x.stop), float(y.stop))
-            for y, x in self.slices
-        )
+        return tuple(map(_bounds, self.slices))
 
     def mask(self, chosen: Sequence[int]) -> Mask:
         """Where the chosen parts are: bool (H, W)."""
         return np.isin(self.labels, np.asarray(chosen, np.int32) + 1) & (self.labels > 0)
+
+
+def _bounds(place: tuple[slice, slice]) -> Box:
+    rows, columns = place
+    return Box(*map(float, (columns.start, rows.start, columns.stop, rows.stop)))
+
+
+def boxes_of(mask: Mask) -> tuple[Box, ...]:
+    """Bounds of the connected parts of a mask in pixels."""
+    return tuple(_bounds((y, x)) for y, x in ndimage.find_objects(ndimage.label(mask)[0]))
 
 
 def find_parts(
@@ -91,26 +100,33 @@ def find_parts(
         brightness: (H, W), 0 to 1.
     """
     labels, count = ndimage.label(probability >= threshold)
-    numbers = np.arange(1, count + 1)
+    where = np.flatnonzero(labels)
     if count:
-        high = ndimage.maximum(probability, labels, numbers) >= peak
-        area = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+        own = labels.ravel()[where]
+        numbers = np.arange(1, count + 1)
+        high = ndimage.maximum(probability.ravel()[where], own, numbers) >= peak
+        area = np.bincount(own, minlength=count + 1)[1:]
         largest = float(area[high].max()) if high.any() else 0.0
         kept = high & (area >= max(_FEWEST, _SPECK * largest if largest > _COVER else 0.0))
-        renumbered = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)])
-        labels = renumbered[labels]
+        labels = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)])[labels]
         count = int(kept.sum())
-        numbers = np.arange(1, count + 1)
+        where = where[kept[own - 1]]
+    own = labels.ravel()[where]
+    area = np.bincount(own, minlength=count + 1)[1:].astype(np.float32)
+
+    def mean(values: Floats) -> Floats:
+        sums = np.bincount(own, values.ravel()[where], minlength=count + 1)[1:]
+        return np.asarray(sums / area, np.float32)
+
     slices = tuple((rows, columns) for rows, columns in ndimage.find_objects(labels))
     middle = [((y.start + y.stop) / 2, (x.start + x.stop) / 2) for y, x in slices]
-    light = np.zeros_like(probability) if brightness is None else brightness
     return Parts(
         labels.astype(np.int32),
         slices,
-        np.bincount(labels.ravel(), minlength=count + 1)[1:].astype(np.float32),
+        area,
         np.array(middle, np.float32).reshape(-1, 2),
-        np.array(ndimage.mean(probability, labels, numbers), np.float32).reshape(-1),
-        np.array(ndimage.mean(light, labels, numbers), np.float32).reshape(-1),
+        mean(probability),
+        np.zeros(count, np.float32) if brightness is None else mean(brightness),
     )
 
 
@@ -173,6 +189,9 @@ def choose(
         Numbers of parts from 0; empty where none fits.
     """
     left = np.arange(len(parts))
+    if said.single and (said.order or said.place) and len(left):
+        # What is doubtful does not win by lying further out.
+        left = left[parts.strength >= _DOUBTFUL * parts.strength.max()]
     rank = parts.strength.astype(np.float64).copy()
     one = said.single and (counted or bool(said.order or said.size or said.place))
     if said.relation and anchor is not None:

@@ -34,7 +34,7 @@ _FURTHER: Final = 12.0
 _SMALLEST_SHARE: Final = 0.005
 _ABSENT: Final = 3
 THRESHOLDS: Final = (0.4, 0.5)
-PEAKS: Final = (0.6, 0.75)
+PEAKS: Final = (0.75,)
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,6 +30,8 @@ from terralogue.vlm.referring_model import (
     Calibration,
     DecoderConfig,
     ReferringDecoder,
+    read_decoder,
+    towers_of,
     write_decoder,
 )
 from terralogue.vlm.referring_views import Bank, Views, draw_views
@@ -106,18 +108,24 @@ class ReferTrainer:
         clip: towers that stay as they are.
         sources: pictures by source name, each with a weight of how often it is drawn.
         out: folder of the state, the log and the weights.
+        init: folder of a decoder to begin with, perhaps of other towers; None begins anew.
     """
 
     def __init__(
         self, config: ReferConfig, clip: EmbeddedCLIP,
         sources: Mapping[str, tuple[Sequence[Marked], float]], out: Path,
+        init: Path | None = None,
     ) -> None:  # fmt: skip
         torch.manual_seed(config.seed)
         self.config, self.clip, self.out = config, clip, out
         self.pictures = {n: s for n, s in sources.items() if s[0] and s[0][0].bands == RGB}
         self.others = {n: s for n, s in sources.items() if s[0] and s[0][0].bands != RGB}
         self.bank = text_bank(clip)
-        self.decoder = ReferringDecoder(DecoderConfig(text=clip.dimensions))
+        self.decoder = (
+            ReferringDecoder(DecoderConfig(text=clip.dimensions))
+            if init is None
+            else read_decoder(init).decoder
+        )
         decaying = [p for p in self.decoder.parameters() if p.ndim > 1]
         plain = [p for p in self.decoder.parameters() if p.ndim <= 1]
         self.optimiser = torch.optim.AdamW(
@@ -225,7 +233,7 @@ class ReferTrainer:
         }
         torch.save(state, self.out / "state.part")
         (self.out / "state.part").replace(self.out / "state.pt")
-        write_decoder(self.out, self.averaged, Calibration(), self.clip.fingerprint)
+        write_decoder(self.out, self.averaged, Calibration(), towers_of(self.clip.tower))
 
     def _resume(self) -> None:
         state = torch.load(self.out / "state.pt", map_location="cpu", weights_only=True)

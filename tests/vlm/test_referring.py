@@ -25,6 +25,7 @@ from terralogue.vlm.referring_model import (
     ReferringDecoder,
     Trained,
     read_decoder,
+    towers_of,
     write_decoder,
 )
 from terralogue.vlm.referring_parts import choose, find_parts
@@ -41,7 +42,7 @@ def tiny() -> Referrer:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         decoder = ReferringDecoder(DecoderConfig(width=16, fine=8)).eval()
-    return Referrer(clip, Trained(decoder, Calibration(0.5, 0.5), clip.fingerprint, "0" * 16))
+    return Referrer(clip, Trained(decoder, Calibration(0.5, 0.5), towers_of(clip.tower), "0" * 16))
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (96, 130)) -> np.ndarray:
@@ -226,7 +227,7 @@ def test_a_decoder_is_read_as_it_was_written(tiny: Referrer, tmp_path: Path) -> 
     texts = torch.randn(1, 2, 384)
     expected = tiny.decoder.point(features, texts)
     assert torch.allclose(read.decoder.point(features, texts), expected, atol=2e-2)
-    with pytest.raises(InputError, match="trained on towers tower"):
+    with pytest.raises(InputError, match="trained on the image tower tower"):
         Referrer(tiny.clip, read)
 
 
