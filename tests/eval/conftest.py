@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,13 @@ def pytest_configure(config: pytest.Config) -> None:
     # `drain_sample_events` (https://github.com/UKGovernmentBEIS/inspect_ai/blob/main/src/inspect_ai/hooks/_hooks.py).
     line = "ignore:Unclosed <MemoryObjectReceiveStream:ResourceWarning"
     config.addinivalue_line("filterwarnings", line)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _streams_are_collected() -> Iterator[None]:
+    """While the line above counts, which it no longer does when pytest ends."""
+    yield
+    gc.collect()
 
 
 class Seer(VLM):
