@@ -112,18 +112,18 @@ def find_parts(
         count = int(kept.sum())
         where = where[kept[own - 1]]
     own = labels.ravel()[where]
-    area = np.bincount(own, minlength=count + 1)[1:].astype(np.float32)
+    pixels: Floats = np.bincount(own, minlength=count + 1)[1:].astype(np.float32)
 
     def mean(values: Floats) -> Floats:
         sums = np.bincount(own, values.ravel()[where], minlength=count + 1)[1:]
-        return np.asarray(sums / area, np.float32)
+        return np.asarray(sums / pixels, np.float32)
 
     slices = tuple((rows, columns) for rows, columns in ndimage.find_objects(labels))
     middle = [((y.start + y.stop) / 2, (x.start + x.stop) / 2) for y, x in slices]
     return Parts(
         labels.astype(np.int32),
         slices,
-        area,
+        pixels,
         np.array(middle, np.float32).reshape(-1, 2),
         mean(probability),
         np.zeros(count, np.float32) if brightness is None else mean(brightness),
