@@ -63,7 +63,11 @@ def search(
         For each row, answers from the best to the worst.
     """
     n = len(memory)
-    memory, seen = memory.repeat_interleave(beams, 0), seen.repeat_interleave(beams, 0)
+    looked = [
+        (keys.repeat_interleave(beams, 0), values.repeat_interleave(beams, 0))
+        for keys, values in model.look_up(memory)
+    ]
+    seen = seen.repeat_interleave(beams, 0)
     words = torch.full((n * beams, 1), _START, dtype=torch.long, device=memory.device)
     logs = torch.zeros(n * beams, 1, device=memory.device)[:, :0]
     totals = torch.full((n, beams), -torch.inf, device=memory.device)
@@ -71,7 +75,7 @@ def search(
     done = torch.zeros(n * beams, dtype=torch.bool, device=memory.device)
     first = torch.arange(n, device=memory.device)[:, None] * beams
     for _ in range(longest):
-        step = F.log_softmax(model.decode(words, memory, seen)[:, -1] / temperature, -1)
+        step = F.log_softmax(model.decode(words, looked, seen)[:, -1] / temperature, -1)
         step[:, [_PAD, _START]] = -torch.inf
         # A finished answer goes on with padding, which costs nothing.
         step[done] = -torch.inf
@@ -118,7 +122,7 @@ def likelihoods(
         temperature: that logits are divided by.
     """
     words, labels = padded(answers, memory.device)
-    logs = F.log_softmax(model.decode(words, memory, seen) / temperature, -1)
+    logs = F.log_softmax(model.decode(words, model.look_up(memory), seen) / temperature, -1)
     taken = logs.gather(-1, labels.clamp(min=0)[..., None])[..., 0]
     return [
         Said(tuple(answer), tuple(row[: len(answer)]))

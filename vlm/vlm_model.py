@@ -2,7 +2,7 @@
 
     model = ReaderModel.from_pretrained(folder)
     memory, seen = model.encode(inputs)
-    logits = model.decode(words, memory, seen)
+    logits = model.decode(words, model.look_up(memory), seen)
 
 An encoder mixes the tokens of all views with the question; a small decoder attends to it and to
 the words said so far (Vaswani et al. 2017, pre-norm). Its words are frozen embeddings of MiniLM,
@@ -12,6 +12,7 @@ on the way in and, transposed, on the way out (weight tying, Press and Wolf 2017
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -57,6 +58,10 @@ class Inputs:
         return Inputs(*(getattr(self, f.name).to(device) for f in fields(self)))
 
 
+Looked = tuple[Tensor, Tensor]
+"""Keys and values of attention."""
+
+
 class Attention(nn.Module):
     """Multi-head attention with one linear layer for each part, as adapters want them."""
 
@@ -68,22 +73,24 @@ class Attention(nn.Module):
         self.value = nn.Linear(config.width, config.width)
         self.out = nn.Linear(config.width, config.width)
 
+    def look_up(self, memory: Tensor) -> Looked:
+        """Keys and values of (n, length, width), each (n, heads, length, width / heads)."""
+        return self._split(self.key(memory)), self._split(self.value(memory))
+
     def forward(
-        self, x: Tensor, memory: Tensor, mask: Tensor | None = None, *, causal: bool = False
+        self, x: Tensor, looked: Looked, mask: Tensor | None = None, *, causal: bool = False
     ) -> Tensor:
-        """Attend from (n, a, width) to (n, b, width); `mask` (n, b) is True where one may look."""
-        n, length, width = x.shape
-
-        def split(y: Tensor) -> Tensor:
-            return y.view(n, -1, self.heads, width // self.heads).transpose(1, 2)
-
+        """Attend from (n, a, width) to keys and values; `mask` (n, b) is True where one may."""
         mixed = F.scaled_dot_product_attention(
-            split(self.query(x)), split(self.key(memory)), split(self.value(memory)),
+            self._split(self.query(x)), *looked,
             attn_mask=None if mask is None else mask[:, None, None, :],
             dropout_p=self.dropout if self.training else 0.0, is_causal=causal,
         )  # fmt: skip
-        out: Tensor = self.out(mixed.transpose(1, 2).reshape(n, length, width))
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out
+
+    def _split(self, y: Tensor) -> Tensor:
+        return y.view(*y.shape[:-1], self.heads, -1).transpose(1, 2)
 
 
 class Layer(nn.Module):
@@ -100,14 +107,15 @@ class Layer(nn.Module):
         self.drop = nn.Dropout(config.dropout)
 
     def forward(
-        self, x: Tensor, mask: Tensor | None, memory: Tensor | None = None,
+        self, x: Tensor, mask: Tensor | None, across: Looked | None = None,
         seen: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        """(n, length, width) → the same shape; causal where there is a memory."""
+        """(n, length, width) → the same shape; causal where it looks across."""
         y = self.own_norm(x)
-        x = x + self.drop(self.own(y, y, mask, causal=memory is not None))
-        if self.across is not None and self.across_norm is not None and memory is not None:
-            x = x + self.drop(self.across(self.across_norm(x), memory, seen))
+        own = self.own(y, self.own.look_up(y), mask, causal=across is not None)
+        x = x + self.drop(own)
+        if self.across is not None and self.across_norm is not None and across is not None:
+            x = x + self.drop(self.across(self.across_norm(x), across, seen))
         fed: Tensor = self.drop(self.down(F.gelu(self.up(self.feed_norm(x)))))
         return x + fed
 
@@ -188,12 +196,16 @@ class ReaderModel(PreTrainedModel):  # type: ignore[no-untyped-call]
             x = layer(x, seen)
         return self.encoder_norm(x), seen
 
-    def decode(self, words: Tensor, memory: Tensor, seen: Tensor) -> Tensor:
+    def look_up(self, memory: Tensor) -> list[Looked]:
+        """What each layer of the decoder attends to: it stays the same for every word."""
+        return [layer.across.look_up(memory) for layer in self.decoder]  # type: ignore[operator, union-attr]
+
+    def decode(self, words: Tensor, looked: Sequence[Looked], seen: Tensor) -> Tensor:
         """Logits of what comes after each word.
 
         Args:
             words: (n, length) long, the start first.
-            memory: of `encode`.
+            looked: of `look_up`.
             seen: of `encode`.
 
         Returns:
@@ -201,8 +213,8 @@ class ReaderModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         """
         places = torch.arange(words.shape[1], device=words.device)
         x = self.drop(self.said(self.words(words)) + self.position(places))
-        for layer in self.decoder:
-            x = layer(x, None, memory, seen)
+        for layer, across in zip(self.decoder, looked, strict=True):
+            x = layer(x, None, across, seen)
         out = self.spoken(self.decoder_norm(x))
         logits: Tensor = out @ self.words.weight.T + self.bias
         return logits.float()
@@ -215,7 +227,8 @@ class ReaderModel(PreTrainedModel):  # type: ignore[no-untyped-call]
             words: (n, length) long, the start first.
             labels: (n, length) long, what comes after each word; -100 is not counted.
         """
-        logits = self.decode(words, *self.encode(inputs))
+        memory, seen = self.encode(inputs)
+        logits = self.decode(words, self.look_up(memory), seen)
         loss = None
         if labels is not None:
             loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=_IGNORED)
