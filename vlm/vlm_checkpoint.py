@@ -34,7 +34,7 @@ def read_base(folder: Path, tower: str) -> ReaderModel:
         raise InputError(f"there is no model in {folder}; name a folder that training wrote")
     try:
         # A bar for a tenth of a second would only stand in the way of answers.
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         config = ReaderConfig.from_pretrained(folder, local_files_only=True)
         model = ReaderModel.from_pretrained(folder, config=config, local_files_only=True)
     except (OSError, ValueError, RuntimeError) as error:
