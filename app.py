@@ -59,12 +59,11 @@ class Page:
     """The components of the page, and what happens when a person uses them."""
 
     def __init__(self, home: Path, vlm: str | ImageReader) -> None:
-        """Open the workspace and the conversations, lay the page out, begin to load the model."""
+        """Open the workspace and the conversations, and lay the page out."""
         self.home = home
         self.store = Store(workspace(home))
         self.session = ChatSession(home=home, vlm=vlm)
         self.session.__enter__()
-        self.session.warm_up()
         with gr.Blocks(
             title="Terralogue", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)
         ) as self.blocks:
@@ -367,6 +366,7 @@ class Page:
 
     def on_load(self, request: gr.Request) -> Update:
         """A fresh tab; the address …/?thread=ID goes on with an earlier conversation."""
+        self.session.warm_up()
         named = request.query_params.get("thread")
         update = self.on_thread(named) if named else {}
         view = update if self.visit in update else self.view(Visit())
