@@ -26,7 +26,7 @@ from terralogue.vlm.vlm_calibration import Calibration
 from terralogue.vlm.vlm_checkpoint import FOLDER, fingerprint, read_model
 from terralogue.vlm.vlm_config import TASKS, ReaderConfig
 from terralogue.vlm.vlm_decode import Said, likelihoods, search
-from terralogue.vlm.vlm_model import Inputs, ReaderModel
+from terralogue.vlm.vlm_model import Inputs, Memory, ReaderModel
 from terralogue.vlm.vlm_store import question_states
 from terralogue.vlm.vlm_support import Support
 from terralogue.vlm.vlm_tokens import TOKENS, token_width, tokens_of
@@ -107,29 +107,27 @@ class EmbeddedVLM(VLM):
         if task == "grounding":
             return [self._pointed(query) for query in queries]
         seen = self.look(queries)
-        memory, mask = self._memory(queries, seen, task)
+        memory = self._memory(queries, seen, task)
         far = [self._distance(query, each) for query, each in zip(queries, seen, strict=True)]
         if task == "caption":
             said = search(
-                self.reader, memory, mask, beams=_BEAMS, longest=self.reader.config.longest - 1,
+                self.reader, memory, beams=_BEAMS, longest=self.reader.config.longest - 1,
                 penalty=_PENALTY,
             )  # fmt: skip
             return [
                 _told(Reading(self.words.decode(each[0].words)), distances)
                 for each, distances in zip(said, far, strict=True)
             ]
-        ranked = self._ranked(queries, memory, mask)
+        ranked = self._ranked(queries, memory)
         return [
             self._judged(answers, distances) for answers, distances in zip(ranked, far, strict=True)
         ]
 
-    def memory(self, queries: Sequence[Query], task: Task) -> tuple[Tensor, Tensor]:
-        """What the decoder attends to for each query, and where it is no padding."""
+    def memory(self, queries: Sequence[Query], task: Task) -> Memory:
+        """What the decoder attends to for each query."""
         return self._memory(queries, self.look(queries), task)
 
-    def _memory(
-        self, queries: Sequence[Query], seen: Sequence[Seen], task: Task
-    ) -> tuple[Tensor, Tensor]:
+    def _memory(self, queries: Sequence[Query], seen: Sequence[Seen], task: Task) -> Memory:
         if self._adapted is not None:
             self._adapted.set_adapter(task)
         with torch.inference_mode():
@@ -166,16 +164,14 @@ class EmbeddedVLM(VLM):
             torch.full((len(queries),), TASKS.index(task)),
         ).to(device)
 
-    def _ranked(
-        self, queries: Sequence[Query], memory: Tensor, mask: Tensor
-    ) -> list[list[tuple[str, float]]]:
+    def _ranked(self, queries: Sequence[Query], memory: Memory) -> list[list[tuple[str, float]]]:
         """Answers with their likelihoods, best first; those of multiple choice sum to one."""
         temperature = self.calibration.temperature
         found: dict[int, list[tuple[str, float]]] = {}
         free = [i for i, query in enumerate(queries) if not query.options]
         if free:
             said = search(
-                self.reader, memory[free], mask[free], beams=_BEAMS, longest=_ANSWER,
+                self.reader, memory[free], beams=_BEAMS, longest=_ANSWER,
                 temperature=temperature,
             )  # fmt: skip
             found |= zip(free, map(self._texts, said), strict=True)
@@ -184,7 +180,7 @@ class EmbeddedVLM(VLM):
                 count = len(query.options)
                 codes = [self.words.encode(option.casefold()) for option in query.options]
                 logs = likelihoods(
-                    self.reader, memory[[i] * count], mask[[i] * count], codes,
+                    self.reader, memory[[i] * count], codes,
                     temperature=temperature,
                 )  # fmt: skip
                 shares = np.exp([each.log for each in logs] - np.max([each.log for each in logs]))

@@ -81,13 +81,13 @@ def _loss(vlm: EmbeddedVLM, asked: Sequence[_Asked]) -> Any:
     memories = []
     for start in range(0, len(asked), 32):
         rows = asked[start : start + 32]
-        memories.append((rows, *vlm.memory([row.query for row in rows], "qa")))
+        memories.append((rows, vlm.memory([row.query for row in rows], "qa")))
 
     def loss(temperature: float) -> float:
         total = 0.0
-        for rows, memory, mask in memories:
+        for rows, memory in memories:
             codes = [vlm.words.encode(row.gold) for row in rows]
-            said = likelihoods(vlm.reader, memory, mask, codes, temperature=temperature)
+            said = likelihoods(vlm.reader, memory, codes, temperature=temperature)
             total -= sum(each.log for each in said)
         return total / len(asked)
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from terralogue.vlm.vlm_model import ReaderModel
+from terralogue.vlm.vlm_model import Memory, ReaderModel
 from terralogue.vlm.vlm_words import END, SPECIAL
 
 _PAD: Final = 0
@@ -39,8 +39,7 @@ class Said:
 @torch.inference_mode()
 def search(
     model: ReaderModel,
-    memory: Tensor,
-    seen: Tensor,
+    memory: Memory,
     *,
     beams: int,
     longest: int,
@@ -51,8 +50,7 @@ def search(
 
     Args:
         model: in evaluation mode.
-        memory: of `encode`, (n, length, width).
-        seen: of `encode`, (n, length).
+        memory: of `encode`.
         beams: answers kept at each step; as many come back.
         longest: most pieces of an answer.
         temperature: that logits are divided by.
@@ -62,20 +60,20 @@ def search(
     Returns:
         For each row, answers from the best to the worst.
     """
-    n = len(memory)
+    n, device = len(memory.seen), memory.seen.device
     looked = [
         (keys.repeat_interleave(beams, 0), values.repeat_interleave(beams, 0))
         for keys, values in model.look_up(memory)
     ]
-    seen = seen.repeat_interleave(beams, 0)
-    words = torch.full((n * beams, 1), _START, dtype=torch.long, device=memory.device)
-    logs = torch.zeros(n * beams, 1, device=memory.device)[:, :0]
-    totals = torch.full((n, beams), -torch.inf, device=memory.device)
+    memory = memory[[row for row in range(n) for _ in range(beams)]]
+    words = torch.full((n * beams, 1), _START, dtype=torch.long, device=device)
+    logs = torch.zeros(n * beams, 1, device=device)[:, :0]
+    totals = torch.full((n, beams), -torch.inf, device=device)
     totals[:, 0] = 0
-    done = torch.zeros(n * beams, dtype=torch.bool, device=memory.device)
-    first = torch.arange(n, device=memory.device)[:, None] * beams
+    done = torch.zeros(n * beams, dtype=torch.bool, device=device)
+    first = torch.arange(n, device=device)[:, None] * beams
     for _ in range(longest):
-        step = F.log_softmax(model.decode(words, looked, seen)[:, -1] / temperature, -1)
+        step = F.log_softmax(model.decode(words, looked, memory)[:, -1] / temperature, -1)
         step[:, [_PAD, _START]] = -torch.inf
         # A finished answer goes on with padding, which costs nothing.
         step[done] = -torch.inf
@@ -106,8 +104,7 @@ def _said(words: Sequence[int], logs: Sequence[float]) -> Said:
 @torch.inference_mode()
 def likelihoods(
     model: ReaderModel,
-    memory: Tensor,
-    seen: Tensor,
+    memory: Memory,
     answers: Sequence[Sequence[int]],
     *,
     temperature: float = 1.0,
@@ -116,13 +113,12 @@ def likelihoods(
 
     Args:
         model: in evaluation mode.
-        memory: of `encode`, (n, length, width).
-        seen: of `encode`, (n, length).
+        memory: of `encode`.
         answers: n answers in pieces, each with its end.
         temperature: that logits are divided by.
     """
-    words, labels = padded(answers, memory.device)
-    logs = F.log_softmax(model.decode(words, model.look_up(memory), seen) / temperature, -1)
+    words, labels = padded(answers, memory.seen.device)
+    logs = F.log_softmax(model.decode(words, model.look_up(memory), memory) / temperature, -1)
     taken = logs.gather(-1, labels.clamp(min=0)[..., None])[..., 0]
     return [
         Said(tuple(answer), tuple(row[: len(answer)]))

@@ -1,8 +1,8 @@
 """The embedded vision-language model: image tokens and a question in, words out.
 
     model = ReaderModel.from_pretrained(folder)
-    memory, seen = model.encode(inputs)
-    logits = model.decode(words, model.look_up(memory), seen)
+    memory = model.encode(inputs)
+    logits = model.decode(words, model.look_up(memory), memory)
 
 An encoder mixes the tokens of all views with the question; a small decoder attends to it and to
 the words said so far (Vaswani et al. 2017, pre-norm). Its words are frozen embeddings of MiniLM,
@@ -60,6 +60,25 @@ class Inputs:
 
 Looked = tuple[Tensor, Tensor]
 """Keys and values of attention."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the decoder attends to.
+
+    Attributes:
+        states: (n, length, width).
+        seen: (n, length) bool, False for padding.
+        hint: (n, width), added to every word: what the picture as a whole says of the question.
+    """
+
+    states: Tensor
+    seen: Tensor
+    hint: Tensor
+
+    def __getitem__(self, rows: Sequence[int]) -> Memory:
+        """Some rows, perhaps more than once."""
+        return Memory(self.states[rows], self.seen[rows], self.hint[rows])
 
 
 class Attention(nn.Module):
@@ -142,6 +161,11 @@ class ReaderModel(PreTrainedModel):  # type: ignore[no-untyped-call]
             Layer(config, across=False) for _ in range(config.encoder_layers)
         )
         self.encoder_norm = nn.LayerNorm(width)
+        vector = config.vector_width
+        self.meaning = nn.Linear(config.text_width, vector)
+        self.fuse = nn.Sequential(
+            nn.Linear(4 * vector, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
         pieces = max(len(config.vocabulary), len(SPECIAL))
         self.words = nn.Embedding(pieces, config.text_width)
         self.words.weight.requires_grad_(False)
@@ -162,6 +186,7 @@ class ReaderModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         model = cls(config)
         rows = torch.from_numpy(Words(config.vocabulary).embeddings())
         model.words.weight.data.copy_(F.normalize(rows, dim=-1))
+        nn.init.zeros_(model.fuse[-1].weight)  # type: ignore[arg-type]
         return model
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -171,12 +196,8 @@ class ReaderModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         elif isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=0.02)
 
-    def encode(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        """Mix views, question and task.
-
-        Returns:
-            (n, length, width), and bool (n, length) that is False for padding.
-        """
+    def encode(self, inputs: Inputs) -> Memory:
+        """Mix views, question and task."""
         n = len(inputs.seen)
         kind = self.heard.weight.dtype
         tokens = inputs.tokens.to(kind)
@@ -194,27 +215,44 @@ class ReaderModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         )  # fmt: skip
         for layer in self.encoder:
             x = layer(x, seen)
-        return self.encoder_norm(x), seen
+        return Memory(self.encoder_norm(x), seen, self._hint(inputs, tokens[:, :, -1]))
 
-    def look_up(self, memory: Tensor) -> list[Looked]:
+    def _hint(self, inputs: Inputs, wholes: Tensor) -> Tensor:
+        """Fuse embeddings of picture and question, and what the last date has over the first.
+
+        Picture and text lie in one space, so that their product says how well they go together
+        (Lobry et al. 2020 fuse by products too).
+        """
+        heard = inputs.heard[..., None]
+        mean = (inputs.question * heard).sum(1) / heard.sum(1).clamp(min=1)
+        asked = F.normalize(self.meaning(mean.to(wholes.dtype)), dim=-1)
+        vectors = wholes[..., : self.config.vector_width]
+        first = vectors[:, 0]
+        latest = (inputs.dates * inputs.seen).argmax(1)
+        change = vectors[torch.arange(len(first), device=first.device), latest] - first
+        fused: Tensor = self.fuse(torch.cat([first, asked, first * asked, change], -1))
+        return fused
+
+    def look_up(self, memory: Memory) -> list[Looked]:
         """What each layer of the decoder attends to: it stays the same for every word."""
-        return [layer.across.look_up(memory) for layer in self.decoder]  # type: ignore[operator, union-attr]
+        return [layer.across.look_up(memory.states) for layer in self.decoder]  # type: ignore[operator, union-attr]
 
-    def decode(self, words: Tensor, looked: Sequence[Looked], seen: Tensor) -> Tensor:
+    def decode(self, words: Tensor, looked: Sequence[Looked], memory: Memory) -> Tensor:
         """Logits of what comes after each word.
 
         Args:
             words: (n, length) long, the start first.
             looked: of `look_up`.
-            seen: of `encode`.
+            memory: of `encode`.
 
         Returns:
             float32 (n, length, pieces).
         """
         places = torch.arange(words.shape[1], device=words.device)
-        x = self.drop(self.said(self.words(words)) + self.position(places))
+        said = self.said(self.words(words)) + self.position(places)
+        x = self.drop(said + memory.hint[:, None])
         for layer, across in zip(self.decoder, looked, strict=True):
-            x = layer(x, None, across, seen)
+            x = layer(x, None, across, memory.seen)
         out = self.spoken(self.decoder_norm(x))
         logits: Tensor = out @ self.words.weight.T + self.bias
         return logits.float()
@@ -227,8 +265,8 @@ class ReaderModel(PreTrainedModel):  # type: ignore[no-untyped-call]
             words: (n, length) long, the start first.
             labels: (n, length) long, what comes after each word; -100 is not counted.
         """
-        memory, seen = self.encode(inputs)
-        logits = self.decode(words, self.look_up(memory), seen)
+        memory = self.encode(inputs)
+        logits = self.decode(words, self.look_up(memory), memory)
         loss = None
         if labels is not None:
             loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=_IGNORED)

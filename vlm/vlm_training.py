@@ -26,8 +26,10 @@ from terralogue.vlm.vlm_pack import Pack
 from terralogue.vlm.vlm_store import Store
 from terralogue.vlm.vlm_words import Words
 
-TARGETS: Final = ("query", "key", "value", "out", "up", "down", "spoken", "heard")
-"""Layers that carry an adapter."""
+TARGETS: Final = r"decoder\.\d+\.(own|across)\.(query|key|value|out)|decoder\.\d+\.(up|down)|spoken"
+"""Layers that carry an adapter, as a pattern of their names."""
+WHOLE: Final = ("fuse", "meaning")
+"""Small layers that an adapter has its own copies of."""
 # Steps in which the learning rate rises, at most.
 _WARM: Final = 200
 _SAVED_EVERY: Final = 120.0
@@ -273,7 +275,11 @@ class Learned(nn.Module):
 def with_adapter(model: ReaderModel, name: str, rank: int) -> PeftModel:
     """The model with a fresh LoRA adapter (Hu et al. 2022), the only thing that is trained."""
     config = LoraConfig(
-        r=rank, lora_alpha=2 * rank, lora_dropout=0.05, target_modules=list(TARGETS)
+        r=rank,
+        lora_alpha=2 * rank,
+        lora_dropout=0.05,
+        target_modules=TARGETS,
+        modules_to_save=list(WHOLE),
     )
     made: PeftModel = get_peft_model(model, config, adapter_name=name)
     return made
@@ -301,7 +307,7 @@ def exact(
             ["clean"] * len(rows), [each.question for each in rows], ["qa"] * len(rows),
         )  # fmt: skip
         with torch.autocast(device.type, torch.bfloat16):
-            found = search(reader, *reader.encode(inputs), beams=1, longest=_CAPTION_LONGEST)
+            found = search(reader, reader.encode(inputs), beams=1, longest=_CAPTION_LONGEST)
         right += sum(
             words.decode(said[0].words) == words.decode(words.encode(each.answer))
             for said, each in zip(found, rows, strict=True)
