@@ -41,6 +41,8 @@ _ANSWER: Final = 16
 _PENALTY: Final = 0.8
 FAR_PICTURE: Final = "the picture is unlike those that the model was trained on"
 FAR_QUESTION: Final = "the question is unlike those that the model was trained to answer"
+NOTHING: Final = "nothing of the kind was found in the picture"
+FAINT: Final = "what was found stands out too little"
 UNCERTAIN: Final = "several answers are about equally likely"
 
 
@@ -221,10 +223,14 @@ class EmbeddedVLM(VLM):
             raise InputError("things can be pointed at in one picture at a time; give one")
         found = refer(query.pictures[0], query.question, query.region)
         seen = self.look([query])[0]
-        text = f"{found.count}" if found.count else "none"
-        reading = Reading(
-            text, found.score, boxes=found.boxes, mask=found.mask, label=found.label,
-        )  # fmt: skip
+        if found.count == 0:
+            reading = Reading("none", sure=False, doubt=NOTHING)
+        else:
+            sure = found.score >= self.calibration.threshold
+            reading = Reading(
+                f"{found.count}", found.score, sure=sure, doubt="" if sure else FAINT,
+                boxes=found.boxes, mask=found.mask, label=found.label,
+            )  # fmt: skip
         far = self._distance(replace(query, question=""), seen)
         return _told(reading, far)
 
