@@ -35,7 +35,7 @@ from terralogue.vlm.referring_colours import brightness, in_colour
 from terralogue.vlm.referring_concepts import CONCEPTS
 from terralogue.vlm.referring_model import FOLDER, STRIDE, Trained, read_decoder, towers_of
 from terralogue.vlm.referring_parts import Parts, boxes_of, choose, find_parts, split
-from terralogue.vlm.referring_words import Expression, parse
+from terralogue.vlm.referring_words import Expression, parse, seen_only
 from terralogue.vlm.stem import mixing
 
 Floats = NDArray[np.float32]
@@ -65,7 +65,8 @@ class Referred:
         count: number of parts.
         label: first word of the concept whose place is most like that of the noun, whatever word
             was used; None where the mask is empty.
-        score: calibrated probability that what was named is there, where the mask says so.
+        score: calibrated probability that what was named is there, where the mask says so; 0 where
+            the mask is empty, which says nothing about how sure that is.
     """
 
     mask: NDArray[np.bool_]
@@ -137,7 +138,8 @@ class Referrer:
                 ones are read coarser, so that time and memory stay within bounds.
 
         Raises:
-            InputError: no words, a region outside of the picture, or bands that are not known.
+            InputError: no words, a region outside of the picture, bands that are not known, or a
+                word for a colour where no band sees visible light.
         """
         return self.point(self.look(picture, region, largest=largest), expression)
 
@@ -166,6 +168,12 @@ class Referrer:
         said = parse(expression)
         if not said.noun:
             raise InputError(f"{expression!r} names nothing to point at; give words such as 'ship'")
+        word = seen_only(said)
+        if word and view.colours is None:
+            raise InputError(
+                f"{word!r} needs visible light, of which this picture has no band; leave it out of "
+                f"{expression!r}"
+            )
         parts, chosen = self._means(view, said)
         mask = parts.mask(chosen)
         if not chosen:

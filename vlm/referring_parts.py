@@ -190,8 +190,9 @@ def choose(
     """
     left = np.arange(len(parts))
     if said.single and (said.order or said.place) and len(left):
-        # What is doubtful does not win by lying further out.
-        left = left[parts.strength >= _DOUBTFUL * parts.strength.max()]
+        # What is doubtful does not win by lying further out, unless no other is left to be it.
+        firm = left[parts.strength >= _DOUBTFUL * parts.strength.max()]
+        left = firm if len(firm) >= said.rank else left
     rank = parts.strength.astype(np.float64).copy()
     one = said.single and (counted or bool(said.order or said.size or said.place))
     if said.relation and anchor is not None:
@@ -201,7 +202,7 @@ def choose(
         if said.relation == "near" and one and not fits.any():
             diagonal = float(np.hypot(*parts.labels.shape))
             fits = distance <= _REACH * diagonal
-        left = left[fits]
+        left = left[fits[left]]
         if one and said.relation in ("near", "far"):
             rank = (distance if said.relation == "far" else -distance).astype(np.float64)
     if said.size and len(left):

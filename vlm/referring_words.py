@@ -143,6 +143,15 @@ def parse(text: str) -> Expression:
     return _phrase(head, sides, order, _BY_PHRASE[relation[1]], parse(f"the {anchor}"))
 
 
+def seen_only(said: Expression) -> str:
+    """The first word of an expression that only visible light can decide; "" without one."""
+    if said.colour:
+        return said.colour
+    if said.order in ("brightest", "darkest"):
+        return said.order
+    return "" if said.anchor is None else seen_only(said.anchor)
+
+
 def _phrase(
     said: str, sides: list[str], order: str, relation: str = "", anchor: Expression | None = None
 ) -> Expression:

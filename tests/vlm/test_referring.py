@@ -32,6 +32,7 @@ from terralogue.vlm.referring_parts import choose, find_parts
 from terralogue.vlm.referring_scores import box_iou
 from terralogue.vlm.referring_sources import marked, read_sources
 from terralogue.vlm.referring_words import parse
+from terralogue.vlm.vlm import Query, tiny_vlm
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ def test_relations_have_an_anchor(text: str, relation: str, anchor: str) -> None
 def scattered() -> np.ndarray:
     """Three parts and their probability: small upper left, large right, middling lower left."""
     probability = np.zeros((100, 200), np.float32)
-    probability[10:20, 20:30] = 0.7
+    probability[10:20, 20:30] = 0.75
     probability[15:45, 150:190] = 0.9
     probability[75:95, 40:60] = 0.8
     return probability
@@ -128,6 +129,27 @@ def test_words_choose_among_parts(text: str, left_edges: list[int], scattered: n
     pier[:, 120:125] = True
     said = parse(text)
     chosen = choose(parts, said, anchor=pier if said.relation else None)
+    assert sorted(parts.boxes[i].left for i in chosen) == left_edges
+
+
+@pytest.mark.parametrize(
+    ("text", "left_edges"),
+    [
+        ("the leftmost ship", [40]),
+        ("the third ship from the left", [150]),
+        ("the largest ship left of the pier", [40]),
+        ("the two leftmost ships", [20, 40]),
+        ("all ships", [20, 40, 150]),
+    ],
+)
+def test_what_is_doubtful_is_not_the_one_that_is_meant(
+    text: str, left_edges: list[int], scattered: np.ndarray
+) -> None:
+    doubtful = np.where(scattered == np.float32(0.75), 0.61, scattered).astype(np.float32)
+    parts = find_parts(doubtful, 0.5, 0.6)
+    pier = np.zeros(scattered.shape, bool)
+    pier[:, 120:125] = True
+    chosen = choose(parts, said := parse(text), anchor=pier if said.relation else None)
     assert sorted(parts.boxes[i].left for i in chosen) == left_edges
 
 
@@ -201,7 +223,31 @@ def test_words_without_a_noun_are_refused(tiny: Referrer) -> None:
 def test_tiles_and_scenes_of_any_bands_are_taken(tiny: Referrer) -> None:
     scene = simulate_scene("sentinel1_grd", size=64, seed=1)
     tile = Tile(np.clip(scene.data / 10, -1, 1).astype(np.float32), scene.bands)
-    assert tiny.refer(tile, "the white ship").mask.shape == (64, 64)
+    assert tiny.refer(tile, "the ship").mask.shape == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("the white ship", "white"), ("the brightest ship", "brightest"),
+     ("the ship near the red roof", "red")],
+)  # fmt: skip
+def test_radar_has_no_colours(tiny: Referrer, text: str, word: str) -> None:
+    scene = simulate_scene("sentinel1_grd", size=64, seed=1)
+    tile = Tile(np.clip(scene.data / 10, -1, 1).astype(np.float32), scene.bands)
+    with pytest.raises(InputError, match=f"'{word}' needs visible light"):
+        tiny.refer(tile, text)
+
+
+def test_nothing_found_is_no_sure_answer(tiny: Referrer, monkeypatch: pytest.MonkeyPatch) -> None:
+    careful = Referrer(
+        tiny.clip, Trained(tiny.decoder, Calibration(1.0, 1.0), towers_of(tiny.clip.tower), "0")
+    )
+    found = careful.refer(picture(), "the ship")
+    assert not found.mask.any()
+    assert (found.boxes, found.count, found.label, found.score) == ((), 0, None, 0.0)
+    monkeypatch.setattr("terralogue.vlm.referring.refer", careful.refer)
+    reading = tiny_vlm().answer(Query("the ship", (picture(),), task="grounding"))
+    assert (reading.text, reading.confidence, reading.sure) == ("none", None, False)
 
 
 def test_windows_agree_with_one_look(tiny: Referrer, monkeypatch: pytest.MonkeyPatch) -> None:
