@@ -42,8 +42,8 @@ from terralogue.vlm.vlm_tokens import tokens_of
 from terralogue.vlm.vlm_views import views_of
 
 # Questions of a source, and pictures of a source, that are looked at.
-_ASKED: Final = 300
-_PICTURES: Final = 500
+_ASKED: Final = 150
+_PICTURES: Final = 300
 # Answers at least as likely as the threshold are right in this share of cases.
 _WANTED: Final = 0.8
 _LOWEST, _HIGHEST = 0.35, 0.9
