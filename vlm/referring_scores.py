@@ -33,7 +33,7 @@ _LARGER: Final = 1.3
 _FURTHER: Final = 12.0
 _SMALLEST_SHARE: Final = 0.005
 _ABSENT: Final = 3
-THRESHOLDS: Final = (0.4, 0.5)
+THRESHOLDS: Final = (0.3, 0.4, 0.5)
 PEAKS: Final = (0.75,)
 
 
@@ -68,7 +68,7 @@ class Row:
     Attributes:
         case: what was asked.
         iou: of the box around what was found and the box that is right; of one thing.
-        mask_iou: of the masks, where known.
+        mask_iou: of the masks, where known; of one thing among several, with all of its kind.
         counted: parts found.
         score: of `Referred`.
         label: of `Referred`.
@@ -298,7 +298,9 @@ def _scores(rows: Sequence[Row], sizes: Mapping[int, tuple[int, int]]) -> dict[s
     noun = [CONCEPTS[row.case.concept].words[0] for row in rows]
     named = [row.label == word for row, word in zip(rows, noun, strict=True)]
     scores["label"] = float(np.mean(named))
-    scores["mask_iou"] = float(np.mean([row.mask_iou for row in rows]))
+    if kind != "single":
+        # The mark of one thing among several is not known.
+        scores["mask_iou"] = float(np.mean([row.mask_iou for row in rows]))
     if kind in ("single", "relation"):
         boxes = [row.case.boxes[0] for row in rows]
         extents = [sizes[row.case.place] for row in rows]
