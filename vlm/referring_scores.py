@@ -20,6 +20,7 @@ from terralogue.datasets.band_tables import RGB
 from terralogue.datasets.pictures import Picture
 from terralogue.datasets.samples import Box
 from terralogue.datasets.tiles import Tile
+from terralogue.vlm.align_data import to_float
 from terralogue.vlm.referring import Referred, Referrer
 from terralogue.vlm.referring_concepts import CONCEPTS, plural
 from terralogue.vlm.referring_data import UNKNOWN, Marked
@@ -183,7 +184,7 @@ def answer(
 def _picture(marked: Marked) -> Picture:
     if marked.bands == RGB:
         return np.asarray(marked.pixels, np.uint8)
-    return Tile(np.asarray(marked.pixels, np.float32), marked.bands)
+    return Tile(to_float(marked.pixels).numpy(), marked.bands)
 
 
 def _row(case: Case, found: Referred) -> Row:

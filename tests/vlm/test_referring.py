@@ -13,7 +13,7 @@ from terralogue.agent.cli import main
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.samples import Box
 from terralogue.datasets.synthetic import simulate_scene
-from terralogue.datasets.tiles import Tile
+from terralogue.datasets.tiles import Tile, normalise
 from terralogue.vlm.embedded_clip import EmbeddedCLIP, untrained
 from terralogue.vlm.referring import Referrer, load_referrer, scales
 from terralogue.vlm.referring_colours import in_colour
@@ -29,7 +29,7 @@ from terralogue.vlm.referring_model import (
     write_decoder,
 )
 from terralogue.vlm.referring_parts import choose, find_parts
-from terralogue.vlm.referring_scores import box_iou
+from terralogue.vlm.referring_scores import answer, box_iou, make_cases
 from terralogue.vlm.referring_sources import marked, read_sources
 from terralogue.vlm.referring_words import parse
 from terralogue.vlm.vlm import Query, tiny_vlm
@@ -343,6 +343,16 @@ def test_simulated_marks_are_exact() -> None:
     assert (known.marks["storage_tank"] == 1).sum() == scene.where("storage_tank").sum()
     assert len(known.boxes["storage_tank"]) == sum(b.label == "storage_tank" for b in scene.boxes)
     assert "tennis_court" in known.absent
+
+
+def test_pictures_of_any_bands_are_measured_as_they_are_read(tiny: Referrer) -> None:
+    scene = simulate_scene("naip_rgbn", size=64, seed=2)
+    tile = Tile(normalise(scene.data.astype(np.uint8), scene.bands), scene.bands)
+    known = marked(scene, "aerial")
+    cases = make_cases(0, known, "sim_naip_rgbn", np.random.default_rng(0))
+    rows = answer(tiny, [known], cases, [tiny.calibration])[tiny.calibration]
+    read = [tiny.refer(tile, case.expression).score for case in cases]
+    assert [row.score for row in rows] == pytest.approx(read, abs=1e-3)
 
 
 def test_overlap_of_boxes() -> None:
