@@ -135,7 +135,7 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
 def _add_chat(chat: argparse.ArgumentParser) -> None:
     add = chat.add_argument
     add("--host", default="127.0.0.1", help="address to listen on")
-    add("--port", type=int, default=7860, help="0 lets the system choose")
+    add("--port", type=int, help="the first free one from 7860 on")
     add("--auth", metavar="USER:PASSWORD", help="ask for these before letting anyone in")
     add("--vlm", metavar="SPEC", default="embedded", help=VLM_HELP)
     chat.set_defaults(run=_chat)
@@ -212,8 +212,9 @@ def _ask(args: argparse.Namespace) -> int:
 def _chat(args: argparse.Namespace) -> int:
     from terralogue import app
 
-    options = ["--host", args.host, "--port", str(args.port), "--vlm", args.vlm]
-    return int(app.main([*options, *(["--auth", args.auth] if args.auth else [])]) or 0)
+    options = ["--host", args.host, "--vlm", args.vlm]
+    options += ["--port", str(args.port)] if args.port is not None else []
+    return app.main([*options, *(["--auth", args.auth] if args.auth else [])])
 
 
 def _serve_tools(arguments: list[str]) -> int:

@@ -82,7 +82,7 @@ def reading_of(look: Look, looked: Looked) -> dict[str, Any]:
         "doubt": reading.doubt.rstrip(".") or _NO_REASON,
         # Probabilities were calibrated on pictures like those of the training.
         "confidence": None if beyond or nothing else reading.confidence,
-        "guess": "" if beyond or reading.sure else _guess(reading),
+        "guess": "" if beyond or reading.sure or looked.task == "grounding" else _guess(reading),
         "alternatives": [list(pair) for pair in reading.alternatives],
         "model": looked.model,
         "size": list(looked.size),

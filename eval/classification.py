@@ -50,7 +50,7 @@ _SHOWN: Final = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this task."""
-    add_picture_options(parser)
+    add_picture_options(parser, answers=True)
     add = parser.add_argument
     add("--sensor", metavar="KEY", help="sensor of all images, where recognition is not enough")
     add("--probe", action="store_true", help="fit a linear probe instead of asking by name")

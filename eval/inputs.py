@@ -32,14 +32,15 @@ def positive(text: str) -> int:
     return number
 
 
-def add_picture_options(parser: argparse.ArgumentParser) -> None:
-    """Which data, which model, how it runs."""
+def add_picture_options(parser: argparse.ArgumentParser, *, answers: bool = False) -> None:
+    """Which data, which model (a tower, or one that `answers`), how it runs."""
     add = parser.add_argument
     add("--split", metavar="S", help="a split that the data states, own:train|val|test (cut by "
         "this project for rsicd, ucm, rsscn7, eurosat), or all (default)")  # fmt: skip
     add("--dataset", metavar="NAME", help="which data set it is, where that cannot be told")
-    add("--model", metavar="SPEC", default="embedded", help="embedded (default), embedded:PATH, "
-        "openclip:NAME or dofaclip:PATH")  # fmt: skip
+    models = "embedded (default), embedded:PATH, openclip:NAME or dofaclip:PATH"
+    asked = "; vlm:SPEC is asked, and answers in words" if answers else ""
+    add("--model", metavar="SPEC", default="embedded", help=f"{models}{asked}")
     add("--device", default="cpu", help="cpu (default) or cuda")
     add("--batch", type=positive, default=BATCH, help=f"pictures at a time (default {BATCH})")
     add_corrupt_option(parser)
