@@ -96,9 +96,12 @@ def _text(
         return "\n\n".join([*parts, *notes, str(stop)]), route
     reading = state.get("reading")
     if reading is not None:
-        gsd = next((scene.gsd for scene in facts if scene.id in reading["scenes"]), None)
-        mind = _warnings(state, plan)
-        return answer_text(reading, names, plan.target, gsd, mind), "answer"
+        seen = [scene for scene in facts if scene.id in reading["scenes"]]
+        text = answer_text(
+            reading, names, plan.target, seen[0].gsd if seen else None, _warnings(state, plan),
+            areas=all(scene.georeferenced for scene in seen),
+        )  # fmt: skip
+        return text, "answer"
     parts += [f"How: {how}" for how in dict.fromkeys(map(_how, state["results"]))]
     if warnings := _warnings(state, plan):
         parts.append("\n".join(["Mind:", *(f"- {warning}" for warning in warnings)]))

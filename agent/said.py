@@ -182,6 +182,8 @@ def answer_text(
     target: str | None,
     gsd: float | None,
     mind: Sequence[str] = (),
+    *,
+    areas: bool = True,
 ) -> str:
     """The text of an answer.
 
@@ -191,12 +193,13 @@ def answer_text(
         target: of the plan.
         gsd: metres per pixel of the scene, or None.
         mind: warnings.
+        areas: whether the scenes have coordinates, without which there are only shares.
     """
     if reading["sure"]:
         how = "" if reading["confidence"] is None else f"How sure: {reading['confidence']:.2f}"
         parts = [reading["said"], how]
     else:
-        helps = _helps(reading, names, target, gsd)
+        helps = _helps(reading, names, target, gsd, areas)
         parts = [f"{NOT_SURE}: {reading['doubt']}.", reading["guess"]]
         parts.append("\n".join(["What would help:", *(f"- {line}" for line in helps)]))
     if mind:
@@ -205,13 +208,14 @@ def answer_text(
 
 
 def _helps(
-    reading: Mapping[str, Any], names: Mapping[str, str], target: str | None, gsd: float | None
-) -> list[str]:
+    reading: Mapping[str, Any], names: Mapping[str, str], target: str | None, gsd: float | None,
+    areas: bool,
+) -> list[str]:  # fmt: skip
     """What would make an unsure answer a sure one, or a measured one."""
     measurable: Mapping[str, Sequence[str]] = reading.get("measurable", {})
     lines = []
     if any(measurable.values()):
-        lines.append(f"Measure instead, for instance: {examples(measurable, target)}")
+        lines.append(f"Measure instead, for instance: {examples(measurable, target, areas)}")
         if target is None or not any(target in found for found in measurable.values()):
             lines += [
                 f"Measurable on {names.get(scene, scene)}: {', '.join(map(noun, found))}."
@@ -226,13 +230,16 @@ def _helps(
     return lines
 
 
-def examples(measurable: Mapping[str, Sequence[str]], target: str | None) -> str:
+def examples(
+    measurable: Mapping[str, Sequence[str]], target: str | None, areas: bool = True
+) -> str:
     """Questions that a person can type, about what was asked for where it can be measured."""
     shared = [
         t for t in next(iter(measurable.values())) if all(t in s for s in measurable.values())
     ]
     thing = noun(target if target in shared else (shared or ["vegetation"])[0])
-    asked = [f"how much is {thing}, in hectares?"]
+    unit = ", in hectares" if areas else ""
+    asked = [f"how much is {thing}{unit}?"]
     if len(measurable) > 1:
-        asked = ["how much has changed, in hectares?", f"how much {thing} was gained or lost?"]
+        asked = [f"how much has changed{unit}?", f"how much {thing} was gained or lost?"]
     return " or ".join(f'"{question}"' for question in asked)

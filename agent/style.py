@@ -32,7 +32,8 @@ footer {{ display: none !important; }}
 .tl-head {{ display: flex; align-items: center; gap: 12px; padding: 2px 0; }}
 .tl-head h1 {{ font-size: 1.28rem; font-weight: 650; letter-spacing: -0.015em; margin: 0;
   line-height: 1.2; }}
-.tl-head p {{ margin: 0; font-size: 0.86rem; color: var(--body-text-color-subdued); }}
+.tl-head p {{ margin: 0; font-size: 0.86rem; color: var(--body-text-color-subdued);
+  white-space: nowrap; }}
 #bar {{ align-items: center; border-bottom: 1px solid var(--border-color-primary);
   padding-bottom: 10px; margin-bottom: 4px; }}
 #thread textarea, #thread input {{ font-family: {MONO}; font-size: 0.78rem; padding: 6px 10px; }}

@@ -15,6 +15,7 @@ from rasterio.warp import transform_bounds
 
 from terralogue.agent.answer import Answer
 from terralogue.agent.session import ChatSession
+from terralogue.agent.show import suggestions
 from terralogue.datasets.errors import InputError, RegionError
 from terralogue.datasets.samples import Box
 from terralogue.datasets.scene import Scene
@@ -94,6 +95,15 @@ def test_the_thing_asked_for_is_what_is_offered_to_be_measured(
     answer = ask("Is there any vegetation here?", write_scene())
     assert '"how much is vegetation, in hectares?"' in answer.answer
     assert "Measurable on" not in answer.answer
+
+
+def test_no_area_is_offered_of_a_picture_without_coordinates(
+    look: Begin, write_scene: WriteScene
+) -> None:
+    ask, _ = look(UNSURE)
+    offered = suggestions(ask("Is this rural or urban?", write_scene(crs=None)))
+    assert offered == ["how much is water?"]
+    assert ask(offered[0]).route == "tools"
 
 
 def test_far_from_what_was_learned_there_is_neither_guess_nor_confidence(
