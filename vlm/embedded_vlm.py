@@ -28,9 +28,9 @@ from terralogue.vlm.vlm_config import TASKS, ReaderConfig
 from terralogue.vlm.vlm_decode import Said, likelihoods, search
 from terralogue.vlm.vlm_model import Inputs, Memory, ReaderModel
 from terralogue.vlm.vlm_store import question_states
-from terralogue.vlm.vlm_support import Support
+from terralogue.vlm.vlm_support import FEATURELESS, Support, structured
 from terralogue.vlm.vlm_tokens import TOKENS, token_width, tokens_of
-from terralogue.vlm.vlm_views import Share, View, views_of
+from terralogue.vlm.vlm_views import WHOLE, Share, View, views_of
 from terralogue.vlm.vlm_words import Words
 
 _BATCH: Final = 32
@@ -53,15 +53,17 @@ class Seen:
     Attributes:
         tokens: float16 (views, TOKENS, width).
         views: without their pixels.
+        structured: whether every picture shows more than one tone and more than noise.
     """
 
     tokens: Tensor
     views: tuple[View, ...]
+    structured: bool
 
     @property
     def features(self) -> NDArray[np.float32]:
         """Mean and spread of the tokens of each whole picture: (pictures, 2 width)."""
-        whole = [i for i, v in enumerate(self.views) if v.place == (0.0, 0.0, 1.0, 1.0)]
+        whole = [i for i, v in enumerate(self.views) if v.place == WHOLE]
         return features_of(self.tokens[whole])
 
 
@@ -144,7 +146,11 @@ class EmbeddedVLM(VLM):
         tokens = tokens_of(self.clip.tower, [view for views in made for view in views])
         parts = torch.split(tokens, [len(views) for views in made])
         looked = {
-            key: Seen(part, tuple(replace(v, data=v.data[:, :0, :0]) for v in views))
+            key: Seen(
+                part,
+                tuple(replace(v, data=v.data[:, :0, :0]) for v in views),
+                all(structured(v.data) for v in views if v.place == WHOLE),
+            )
             for key, part, views in zip(unique, parts, made, strict=True)
         }
         return [looked[key] for key in keys]
@@ -212,6 +218,8 @@ class EmbeddedVLM(VLM):
         if self.support is None:
             return None
         picture = float(self.support.picture(seen.features).max())
+        if not seen.structured:
+            picture = max(picture, FEATURELESS)
         if not query.question:
             return picture, 0.0
         return picture, float(self.support.question(encode([query.question]))[0])
