@@ -30,6 +30,7 @@ body, .gradio-container {{ font-family: {FONT} !important; }}
 footer {{ display: none !important; }}
 
 .tl-head {{ display: flex; align-items: center; gap: 12px; padding: 2px 0; }}
+.tl-head svg {{ flex: none; }}
 .tl-head h1 {{ font-size: 1.28rem; font-weight: 650; letter-spacing: -0.015em; margin: 0;
   line-height: 1.2; }}
 .tl-head p {{ margin: 0; font-size: 0.86rem; color: var(--body-text-color-subdued);
