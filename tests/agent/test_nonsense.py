@@ -1,6 +1,7 @@
 """Never a confident answer on nonsense: the whole agent with the embedded model.
 
-Kinds of pictures and questions that no calibration has seen.
+Flat pictures and noise have a rule of their own in the model, and its limit of distance was lowered
+once the portrait had passed; the other kinds played no part in training or calibration.
 """
 
 from __future__ import annotations
