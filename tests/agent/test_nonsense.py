@@ -1,7 +1,8 @@
 """Never a confident answer on nonsense: the whole agent with the embedded model.
 
-Flat pictures and noise have a rule of their own in the model, and its limit of distance was lowered
-once the portrait had passed; the other kinds played no part in training or calibration.
+Not all of it is new to the model. Flat pictures and noise have a rule of their own, and its limit
+of distance was lowered once the portrait had passed; "who owns this field?" and "what will it look
+like next year?" are among the questions that it was calibrated on.
 """
 
 from __future__ import annotations
