@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +32,10 @@ def read_base(folder: Path, tower: str) -> ReaderModel:
         InputError: there is no model, or it was trained on the tokens of another tower.
     """
     if not (folder / WEIGHTS).is_file():
-        raise InputError(f"there is no model in {folder}; name a folder that training wrote")
+        raise InputError(
+            f"there is no model in {folder}; reinstall, or name one that training wrote with "
+            "--vlm (what is measured needs none)"
+        )
     try:
         # A bar for a tenth of a second would only stand in the way of answers.
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -83,10 +87,12 @@ def read_model(folder: Path, tower: str) -> tuple[ReaderModel, PeftModel | None]
         if not path.is_dir():
             continue
         try:
-            if adapted is None:
-                adapted = PeftModel.from_pretrained(base, path, adapter_name=task)
-            else:
-                adapted.load_adapter(path, adapter_name=task)
+            # peft asks transformers by a name that is going; nobody who asks can change that.
+            with warnings.catch_warnings(action="ignore", category=FutureWarning):
+                if adapted is None:
+                    adapted = PeftModel.from_pretrained(base, path, adapter_name=task)
+                else:
+                    adapted.load_adapter(path, adapter_name=task)
         except (OSError, ValueError, RuntimeError) as error:
             raise InputError(f"the adapter in {path} cannot be read ({error})") from error
     if adapted is None:
