@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from terralogue.datasets.errors import InputError
+from terralogue.vlm.align_command import Parser
 
 # ★ Providers whose training has options of its own: module and function.
 OWN: Final = {
@@ -25,14 +26,9 @@ OWN: Final = {
 _POSITIVE = ("steps", "minutes", "rank", "lr", "batch", "accumulate", "every", "limit")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise InputError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
-
-
 def parser() -> argparse.ArgumentParser:
     """The options for full-size models."""
-    made = _Parser(
+    made = Parser(
         prog="terralogue train lora",
         description="Train an adapter (LoRA) for a full-size model; --vlm embedded or gemma with "
         "--help tells the options of these.",

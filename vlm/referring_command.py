@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from terralogue.datasets.errors import InputError
+from terralogue.vlm.align_command import Parser
 
 if TYPE_CHECKING:
     from terralogue.datasets.parts import Part
@@ -36,16 +37,11 @@ WEIGHTS: Final = {
 }  # fmt: skip
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise InputError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
-
-
 def parser() -> argparse.ArgumentParser:
     """The options; those of `ReferConfig` mirror its fields."""
     from terralogue.vlm.referring_training import ReferConfig
 
-    made = _Parser(prog="terralogue train refer", description="Train pointing at what words name.")
+    made = Parser(prog="terralogue train refer", description="Train pointing at what words name.")
     add = made.add_argument
     add("--data", type=Path, default=os.environ.get("TERRALOGUE_DATA"), metavar="DIR",
         help="folder of the data sets; TERRALOGUE_DATA otherwise")  # fmt: skip
