@@ -160,7 +160,7 @@ class GemmaTrainer:
             group["lr"] = group["top"] * share
         self.reader.train()
         robust = self.config.robust
-        rows = self.mixture.draw(self.config.batch // (2 if robust else 1), corrupted=False)
+        rows = self.mixture.draw(self.config.batch // (2 if robust else 1))
         if robust:
             rows += [self.mixture.spoiled(row) for row in rows]
         loss = self._loss(rows)

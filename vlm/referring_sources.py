@@ -28,7 +28,7 @@ from terralogue.datasets.samples import Box
 from terralogue.datasets.synthetic import Simulated, simulate_scene
 from terralogue.datasets.synthetic_render import PICTURES
 from terralogue.datasets.tiles import normalise
-from terralogue.vlm.referring_concepts import CONCEPTS, THINGS
+from terralogue.vlm.referring_concepts import THINGS
 from terralogue.vlm.referring_data import (
     UNKNOWN,
     Marked,
@@ -246,9 +246,3 @@ def _read(path: Path) -> list[Marked]:
             )
             for i, row in enumerate(facts["pictures"])
         ]  # fmt: skip
-
-
-def concepts_of(pictures: Sequence[Marked]) -> list[str]:
-    """Concepts that are there somewhere, in the order of CONCEPTS."""
-    there = {name for each in pictures for name, mark in each.marks.items() if (mark == 1).any()}
-    return [name for name in CONCEPTS if name in there]

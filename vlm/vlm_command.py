@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from terralogue.vlm.vlm_pack import Pack
     from terralogue.vlm.vlm_training import ReaderTraining
 
-# Pictures as they come, without the variants that make an answer robust.
 _ADAPTERS: Final = ("qa", "caption")
 
 
@@ -38,6 +37,8 @@ def _parser(stage: str) -> argparse.ArgumentParser:
     add("--tower", type=Path, metavar="DIR", help="checkpoint of `train align`; the embedded one "
         "otherwise")  # fmt: skip
     add("--sources", nargs="+", metavar="NAME", help="what to train on; all otherwise")
+    add("--whole-only", nargs="*", default=[], metavar="NAME", help="sources whose pictures are "
+        "shown without their enlarged parts")  # fmt: skip
     add("--device", default="cpu", help="of torch")
     add("--with-validation", action="store_true", help="train on the validation parts too")
     if stage == "lora":
@@ -113,7 +114,9 @@ def _train(
     if config.robust:
         variants.append("corrupted")
     mixture = Mixture(train, weights, tasks, config.seed)
-    store = Store.of(clip.tower, train, variants, seed=config.seed, device=args.device)
+    store = Store.of(
+        clip.tower, train, variants, seed=config.seed, device=args.device, whole=args.whole_only
+    )
     store.hear(clip.text, mixture.questions)
     judged = Store.of(clip.tower, val, device=args.device)
     judged.hear(clip.text, [each.question for pack in val for each in pack.examples])

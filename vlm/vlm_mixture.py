@@ -21,7 +21,6 @@ from terralogue.vlm.vlm_store import Variant, directed
 _TYPED: Final = 2
 """Perturbed wordings of each question."""
 _TURNED: Final = 0.4
-_CORRUPTED: Final = 0.25
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,14 @@ class Mixture:
         asked = dict.fromkeys(example.question for example in self.examples)
         return [text for question in asked for text in (question, *self._perturbed(question))]
 
-    def draw(self, count: int, *, corrupted: bool) -> list[Drawn]:
-        """Draw rows: clean or turned, and corrupted ones where these are wanted."""
+    def draw(self, count: int) -> list[Drawn]:
+        """Draw rows, clean or turned."""
         chosen = self.rng.choice(len(self.groups), count, p=self.chances)
         rows = []
         for place in chosen:
             (number, _), examples = self.groups[place]
             example = examples[int(self.rng.integers(len(examples)))]
-            rows.append(Drawn(number, example, self._variant(example, corrupted), example.question))
+            rows.append(Drawn(number, example, self._variant(example), example.question))
         return rows
 
     def spoiled(self, row: Drawn) -> Drawn:
@@ -95,13 +94,9 @@ class Mixture:
         question = typed[int(self.rng.integers(len(typed)))]
         return Drawn(row.pack, row.example, "corrupted", question)
 
-    def _variant(self, example: Example, corrupted: bool) -> Variant:
-        chance = self.rng.random()
-        if corrupted and chance < _CORRUPTED:
-            return "corrupted"
-        if chance > 1 - _TURNED and not directed(example):
-            return "turned"
-        return "clean"
+    def _variant(self, example: Example) -> Variant:
+        turned = self.rng.random() < _TURNED and not directed(example)
+        return "turned" if turned else "clean"
 
     def _perturbed(self, question: str) -> list[str]:
         if not question:

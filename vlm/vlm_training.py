@@ -155,7 +155,7 @@ class ReaderTrainer:
             group["lr"] = rate
         self.model.train()
         robust = self.config.robust
-        drawn = self.mixture.draw(self.config.batch // (2 if robust else 1), corrupted=False)
+        drawn = self.mixture.draw(self.config.batch // (2 if robust else 1))
         total = 0.0
         for whole, rows in self._alike(drawn):
             if robust:

@@ -53,11 +53,6 @@ class Words:
         known = [self._numbers[piece] for piece in tokens if piece in self._numbers]
         return [*known, self._numbers[END]]
 
-    def knows(self, text: str) -> bool:
-        """Whether every piece of a text can be said."""
-        tokens = installed().tokenizer.encode(text, add_special_tokens=False).tokens
-        return all(piece in self._numbers for piece in tokens)
-
     def decode(self, numbers: Sequence[int]) -> str:
         """The text of pieces, up to the end."""
         said = ""

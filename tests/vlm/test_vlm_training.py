@@ -82,7 +82,7 @@ def test_mixtures_turn_nothing_that_speaks_of_directions() -> None:
         Example((0,), "Is there a ship?", "yes", "qa", "presence"),
     )
     pack = Pack("a", RGB_BANDS, (picture,), ("one",), examples)
-    rows = Mixture([pack], {"a": 1.0}, ["qa"], seed=0).draw(400, corrupted=False)
+    rows = Mixture([pack], {"a": 1.0}, ["qa"], seed=0).draw(400)
     variants = {(row.example.kind, row.variant) for row in rows}
     assert variants == {("place", "clean"), ("presence", "clean"), ("presence", "turned")}
 
