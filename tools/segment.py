@@ -49,8 +49,9 @@ def segment(
     region: Region | None = None,
     reference: Scene | None = None,
     unit: AreaUnit = "ha",
+    model: str | None = None,
 ) -> Segmentation:
-    """Segment a target on a scene, by the best model of SPECIALISTS.
+    """Segment a target on a scene, by the best model of SPECIALISTS or by one asked for.
 
     Cloud and cloud shadow count as not observed (for the targets cloud and cloud_shadow they
     are what is looked for). The mask is uint8: 1 target, 0 not, 255 not observed or outside the
@@ -64,9 +65,10 @@ def segment(
         reference: an earlier scene of the same place; flood is then told from permanent water,
             and a burn from what was dark before.
         unit: of the areas.
+        model: name of a model, to use it instead of the best one.
 
     Raises:
-        InputError: unknown target, or no valid pixel.
+        InputError: unknown target or model, or no valid pixel.
         RegionError: the region lies outside the scene.
         ClarifyError: the sensor has to be known first.
         MissingBandError: the scene lacks a band.
@@ -76,16 +78,16 @@ def segment(
     if target not in TITLES:
         choose(scene, target)
     placed = place(region, scene)
-    choice = choose(scene, target, reference)
+    choice = choose(scene, target, reference, model=model)
     used = reference if choice.specialist.reference else None
     clouds = screen(scene, run.executor, run.progress, window=placed.window)
     _require_pixels(scene, placed)
-    model, before = _build(scene, target, choice, clouds, used, run)
-    found = _measure(scene, target, placed, model, clouds, run)
+    built, before = _build(scene, target, choice, clouds, used, run)
+    found = _measure(scene, target, placed, built, clouds, run)
     title = _title(target, used)
     measurements = found.tally.measurements(
         label=title,
-        method=f"{choice.specialist.name}: {without_doi(model.method)}",
+        method=f"{choice.specialist.name}: {without_doi(built.method)}",
         unit=unit,
         artefact=found.artefact.id,
     )
@@ -106,13 +108,13 @@ def segment(
         _shown(found.mask, placed),
         _legend(target, title, measurements),
         title=f"{title} in {scene.name}{_when(scene)}",
-        note=f"{choice.specialist.name}: {without_doi(model.method)}",
+        note=f"{choice.specialist.name}: {without_doi(built.method)}",
     )
     return Segmentation(
         tool="segment",
         scenes=list(run.scene_ids),
         title=title,
-        method=f"{choice.specialist.name}: {model.method}",
+        method=f"{choice.specialist.name}: {built.method}",
         why=choice.why,
         measurements=measurements,
         artefacts=[found.artefact, vectors.commit(), picture.commit()],
@@ -126,13 +128,13 @@ def segment(
                 *found.tally.warnings,
                 *clouds.warnings,
                 *before,
-                *model.warnings,
+                *built.warnings,
                 *outlines.warnings,
             ],
         ),
         target=target,
         model=choice.specialist.name,
-        threshold=model.threshold,
+        threshold=built.threshold,
         polygons=len(outlines.polygons),
     )
 

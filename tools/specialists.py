@@ -98,6 +98,7 @@ class Specialist:
         scores: Measured accuracy by sensor key.
         cautions: Said with every result.
         refuses: Says why it cannot be used on a scene for another reason than its bands.
+        learned: Trained on labels, and not a physical rule.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Specialist:
     scores: dict[str, Score] = field(default_factory=dict)
     cautions: tuple[str, ...] = ()
     refuses: Callable[[Scene], str | None] = _anything
+    learned: bool = False
 
     def fits(self, scene: Scene, reference: Scene | None) -> bool:
         """Whether it is made for such a scene, bands left aside."""
@@ -227,20 +229,42 @@ SPECIALISTS: tuple[Specialist, ...] = (
     _split("nbr_split", "burned_area", rules.SPLIT_NBR, rules.SINGLE_DATE_BURN),
     _rule("built_up_index", "built_up", rules.BUILT, rules.BUILT_CAUTION),
     _split("built_up_split", "built_up", rules.SPLIT_BU, rules.BUILT_CAUTION),
-    Specialist("clouds", ("cloud", "cloud_shadow"), (), _cloud, None, refuses=_why_no_clouds),
+    Specialist(
+        "clouds",
+        ("cloud", "cloud_shadow"),
+        (),
+        _cloud,
+        calibrated=None,
+        refuses=_why_no_clouds,
+        learned=True,
+    ),
 )
 
 
-def choose(scene: Scene, target: str, reference: Scene | None = None) -> Choice:
+def choose(
+    scene: Scene,
+    target: str,
+    reference: Scene | None = None,
+    *,
+    model: str | None = None,
+    physical: bool = False,
+) -> Choice:
     """Choose who segments a target on a scene.
 
     A reference scene is used where a row of the table takes one for this target.
 
+    Args:
+        scene: what is looked at.
+        target: a key of TITLES.
+        reference: an earlier scene of the same place.
+        model: the name of a row, which is then taken if it serves; None takes the best.
+        physical: choose among the rows that were not learned, for a comparison.
+
     Raises:
-        InputError: no such target.
+        InputError: no such target, no such model, or the model is made for other targets.
         ClarifyError: the bands depend on the sensor, and that is not known.
         MissingBandError: the scene lacks a band; says which, and which sensors have it.
-        RefusalError: the scene cannot serve the target for another reason.
+        RefusalError: the scene cannot serve the target for another reason, or no rule finds it.
     """
     rows = [row for row in SPECIALISTS if target in row.targets]
     if not rows:
@@ -248,6 +272,20 @@ def choose(scene: Scene, target: str, reference: Scene | None = None) -> Choice:
             f"{target!r} cannot be segmented by the models at hand; the targets are "
             f"{', '.join(TITLES)}."
         )
+    if physical:
+        rows = [row for row in rows if not row.learned]
+        if not rows:
+            raise RefusalError(
+                f"{TITLES[target]} has no physical rule; only a learned model finds it.",
+                reason="out_of_scope",
+            )
+    if model is not None:
+        rows = [_named(model, target, rows)]
+        if rows[0].reference and reference is None:
+            raise InputError(
+                f"The model {model!r} compares with an earlier scene of the same place; give one "
+                "as reference."
+            )
     if reference is not None and not any(row.reference for row in rows):
         reference = None
     fitting = [row for row in rows if row.fits(scene, reference)]
@@ -257,12 +295,34 @@ def choose(scene: Scene, target: str, reference: Scene | None = None) -> Choice:
         _refuse(scene, target, reference, fitting, serving)
     key = scene.sensor.key if scene.sensor else ""
     best = max((row.scores[key].iou for row in able if key in row.scores), default=None)
+    if model is not None:
+        return Choice(able[0], f"asked for by name; {_measured(able[0], key)}")
     if best is None:
         why = f"the first method whose bands {scene.name} has; {UNMEASURED}"
         return Choice(able[0], why)
     row = next(r for r in able if key in r.scores and r.scores[key].iou >= best - _TIE)
-    score = row.scores[key]
-    return Choice(row, f"IoU {score.iou:.2f} measured on {score.how}")
+    return Choice(row, _measured(row, key))
+
+
+def _measured(row: Specialist, sensor: str) -> str:
+    """How good a row is on a sensor, in a few words."""
+    score = row.scores.get(sensor)
+    return f"IoU {score.iou:.2f} measured on {score.how}" if score else UNMEASURED
+
+
+def _named(model: str, target: str, rows: list[Specialist]) -> Specialist:
+    """The row of a name among those for a target."""
+    for row in rows:
+        if row.name == model:
+            return row
+    others = {row.name: row.targets for row in SPECIALISTS}
+    names = ", ".join(row.name for row in rows) or "none"
+    if model in others:
+        raise InputError(
+            f"The model {model!r} finds {', '.join(others[model])}, not {target}; the models for "
+            f"{target} are {names}."
+        )
+    raise InputError(f"There is no model {model!r}; the models for {target} are {names}.")
 
 
 def _refuse(

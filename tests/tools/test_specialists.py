@@ -118,3 +118,31 @@ def test_an_index_is_nan_where_it_is_not_defined() -> None:
     nothing = np.zeros(3, np.float32)
     assert np.isnan(evaluate("NDVI", {"N": nothing, "R": nothing})).all()
     assert formula("N") == "N"
+
+
+def test_a_model_asked_for_by_name_is_taken_and_its_score_is_said(make_scene: MakeScene) -> None:
+    choice = choose(scene_of(make_scene, SIX, sensor="sentinel2_l2a"), "water", model="awei")
+    assert choice.specialist.name == "awei"
+    assert choice.why.startswith("asked for by name; IoU 0.54 measured on")
+
+
+@pytest.mark.parametrize(
+    ("target", "model", "said"),
+    [
+        ("water", "resnet", "There is no model 'resnet'; the models for water are mndwi"),
+        ("water", "ndvi", "'ndvi' finds vegetation, not water"),
+        ("burned_area", "dnbr", "give one as reference"),
+    ],
+)
+def test_a_model_that_cannot_serve_the_target_is_an_input_error(
+    make_scene: MakeScene, target: str, model: str, said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        choose(scene_of(make_scene, SIX), target, model=model)
+
+
+def test_for_a_comparison_only_the_rules_are_chosen_from(make_scene: MakeScene) -> None:
+    scene = scene_of(make_scene, SIX)
+    assert not choose(scene, "water", physical=True).specialist.learned
+    with pytest.raises(RefusalError, match="no physical rule"):
+        choose(scene, "cloud", physical=True)
