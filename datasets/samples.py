@@ -148,6 +148,35 @@ class GroundingSample:
 
 
 @dataclass(frozen=True)
+class DetectionSample:
+    """A picture or scene, and where the things of some classes are in it.
+
+    Attributes:
+        name: unique within its set.
+        place: name of the picture, or of the scene that it is of; parts are cut by it.
+        path: of the picture, or of the folder of a scene's one-band files.
+        boxes: in pixels; of oriented boxes those around them.
+        labels: class of each box, as the data set writes it.
+        skipped: of each box, whether it counts neither as found nor as missed (COCO's crowds, what
+            VOC and DOTA call difficult).
+        split: as stated by the data; None where it states none.
+    """
+
+    name: str
+    place: str
+    path: Path
+    boxes: tuple[Box, ...]
+    labels: tuple[str, ...]
+    skipped: tuple[bool, ...]
+    split: str | None = None
+
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """The one picture."""
+        return (self.path,)
+
+
+@dataclass(frozen=True)
 class ChangeSample:
     """Two or more dates of one place, and what is said about their changes.
 
@@ -172,7 +201,15 @@ class ChangeSample:
     split: str | None = None
 
 
-Sample = TypeVar("Sample", LabelSample, CaptionSample, VQASample, GroundingSample, ChangeSample)
+Sample = TypeVar(
+    "Sample",
+    LabelSample,
+    CaptionSample,
+    VQASample,
+    GroundingSample,
+    DetectionSample,
+    ChangeSample,
+)
 
 
 @dataclass(frozen=True)
