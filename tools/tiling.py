@@ -1,14 +1,17 @@
 """Work on a raster piece by piece: bounded memory, any executor, cancelled within one tile.
 
-Point-wise work goes through `stream`; a model that needs context, through `blend`.
+Point-wise work goes through `stream`; a model that needs context, through `blend`, and a network
+that takes several tiles at once, through `blend_batches`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, wait
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import CancelledError, Executor, Future, wait
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from terralogue.tools.run import Progress
+from terralogue.tools.run import Progress, silent
 
 # GDAL keeps decoded blocks up to a twentieth of the machine's memory, which a large scene fills.
 # Megabytes; read by GDAL when it first caches a block.
@@ -25,7 +28,11 @@ os.environ.setdefault("GDAL_CACHEMAX", "256")
 TILE = 1024
 IN_FLIGHT = 4
 
+P = TypeVar("P")
 T = TypeVar("T")
+Scores = NDArray[np.float32]
+# A network uses all cores by itself; two at a time would only take them from each other.
+_FORWARD = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -68,22 +75,22 @@ def tiles(extent: Window, *, size: int = TILE, halo: int = 0) -> list[Tile]:
 
 
 def stream(
-    work: Callable[[Tile], T],
-    pieces: Sequence[Tile],
+    work: Callable[[P], T],
+    pieces: Sequence[P],
     executor: Executor,
     *,
     progress: Progress | None = None,
     message: str = "",
     in_flight: int = IN_FLIGHT,
-) -> Iterator[tuple[Tile, T]]:
-    """Run `work` on every tile and yield the results in the order of the tiles.
+) -> Generator[tuple[P, T]]:
+    """Run `work` on every tile (or batch of them) and yield the results in the same order.
 
     At most `in_flight` tiles are submitted and not yet consumed, so memory does not grow with
     the raster. `progress` is called after each tile that was consumed. When it raises, when
     `work` raises, or when the caller stops early, tiles not begun are cancelled, those running
     are waited for, and the exception goes on to the caller.
     """
-    pending: deque[tuple[Tile, Future[T]]] = deque()
+    pending: deque[tuple[P, Future[T]]] = deque()
     waiting = iter(pieces)
     done = 0
     try:
@@ -108,8 +115,82 @@ def stream(
         wait(left)
 
 
+@dataclass
+class _Stop:
+    """Tells running batches that nobody waits for them any more."""
+
+    asked: bool = False
+
+
+def blend_batches(
+    read: Callable[[Window], T],
+    forward: Callable[[Sequence[T]], Scores],
+    width: int,
+    height: int,
+    executor: Executor,
+    *,
+    size: int = 256,
+    overlap: float = 0.2,
+    batch: int = 4,
+    progress: Progress | None = None,
+    message: str = "",
+    in_flight: int = IN_FLIGHT,
+) -> Iterator[tuple[Window, Scores]]:
+    """Run a network over a raster in batches of tiles, its overlapping outputs blended.
+
+    The workers of the executor read the tiles of the next batches while the network runs on one:
+    `forward` is called for one batch at a time in a process. After a cancel no further tile is
+    read and no further batch is begun.
+
+    Args:
+        read: gives what the network takes of a window of `size` by `size` pixels; as with
+            `blend`, windows hang over the edges of the raster.
+        forward: gives the scores float32 (tiles, classes, size, size) of at most `batch` tiles,
+            in their order.
+        width: columns of the raster.
+        height: rows of the raster.
+        executor: runs both.
+        size: as in `blend`.
+        overlap: as in `blend`.
+        batch: tiles at a time; the last batch may have fewer.
+        progress: told after each batch.
+        message: as in `stream`.
+        in_flight: batches that are submitted and not yet consumed.
+
+    Yields:
+        As `blend`.
+    """
+    stop = _Stop()
+
+    def work(windows: Sequence[Window]) -> Scores:
+        images = [read(window) for window in windows if not stop.asked]
+        with _FORWARD:
+            if stop.asked:
+                raise CancelledError
+            return forward(images)
+
+    def report(done: float, total: float | None, message: str) -> None:
+        try:
+            (progress or silent)(done, total, message)
+        except BaseException:
+            stop.asked = True
+            raise
+
+    windows = _windows(width, height, size, overlap)
+    batches = [windows[start : start + batch] for start in range(0, len(windows), batch)]
+    with contextlib.closing(
+        stream(work, batches, executor, progress=report, message=message, in_flight=in_flight)
+    ) as done:
+        try:
+            yield from _blended(
+                (one for _, scores in done for one in scores), width, height, size, overlap
+            )
+        finally:
+            stop.asked = True
+
+
 def blend(
-    predict: Callable[[Window], NDArray[np.float32]],
+    predict: Callable[[Window], Scores],
     width: int,
     height: int,
     executor: Executor,
@@ -119,7 +200,7 @@ def blend(
     progress: Progress | None = None,
     message: str = "",
     in_flight: int = IN_FLIGHT,
-) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+) -> Iterator[tuple[Window, Scores]]:
     """Run a model of fixed input size over a raster, its overlapping outputs blended.
 
     Args:
@@ -139,42 +220,57 @@ def blend(
     Yields:
         Finished strips from top to bottom: their window and scores (classes, rows, width).
     """
-    margin = int(size * overlap)
-    step = int(size - size * overlap)
-    again = size - step
-    rows, columns = _starts(height, margin, step), _starts(width, margin, step)
-    pieces = [
-        Tile(Window(column, row, size, size), Window(column, row, size, size))
-        for row in rows
-        for column in columns
-    ]
-    edge = overlap * (size - 1)
-    near = np.minimum(np.arange(size), np.arange(size)[::-1])
-    taper = 0.5 - 0.5 * np.cos(np.pi * np.minimum(near / edge, 1)) if edge else np.ones(size)
-    taper = taper.astype(np.float32)
-    weight = taper[:, None] * taper[None, :]
-    strip: NDArray[np.float32] | None = None
-    total: NDArray[np.float32] | None = None
     done = stream(
-        lambda tile: predict(tile.core),
-        pieces,
+        predict,
+        _windows(width, height, size, overlap),
         executor,
         progress=progress,
         message=message,
         in_flight=in_flight,
     )
+    yield from _blended((scores for _, scores in done), width, height, size, overlap)
+
+
+def _grid(length: int, size: int, overlap: float) -> list[int]:
+    """Offsets of tiles that cover 0 … length, the first and last hanging over by the overlap."""
+    return list(range(-int(size * overlap), max(length, 1), int(size - size * overlap)))
+
+
+def _windows(width: int, height: int, size: int, overlap: float) -> list[Window]:
+    """The tiles of a raster, row by row."""
+    return [
+        Window(column, row, size, size)
+        for row in _grid(height, size, overlap)
+        for column in _grid(width, size, overlap)
+    ]
+
+
+def _blended(
+    tiles_of: Iterator[Scores], width: int, height: int, size: int, overlap: float
+) -> Iterator[tuple[Window, Scores]]:
+    """Add the scores of all tiles up, row of tiles by row; see `blend`."""
+    margin = int(size * overlap)
+    step = int(size - size * overlap)
+    again = size - step
+    rows, columns = _grid(height, size, overlap), _grid(width, size, overlap)
+    edge = overlap * (size - 1)
+    near = np.minimum(np.arange(size), np.arange(size)[::-1])
+    taper = 0.5 - 0.5 * np.cos(np.pi * np.minimum(near / edge, 1)) if edge else np.ones(size)
+    taper = taper.astype(np.float32)
+    weight = taper[:, None] * taper[None, :]
     span = columns[-1] + size + margin
-    for number, (tile, scores) in enumerate(done):
-        if strip is None or total is None:
+    strip: Scores | None = None
+    total = np.zeros((size, span), np.float32)
+    places = [(row, column) for row in rows for column in columns]
+    for (top, column), scores in zip(places, tiles_of, strict=True):
+        if strip is None:
             strip = np.zeros((scores.shape[0], size, span), np.float32)
-            total = np.zeros((size, span), np.float32)
-        left = tile.core.col_off + margin
+        left = column + margin
         strip[:, :, left : left + size] += scores * weight
         total[:, left : left + size] += weight
-        if (number + 1) % len(columns):
+        if column != columns[-1]:
             continue
-        top = tile.core.row_off
-        last = number + 1 == len(pieces)
+        last = top == rows[-1]
         first_row, end_row = max(top, 0), min(top + (size if last else step), height)
         if end_row > first_row:
             part = slice(first_row - top, end_row - top)
@@ -185,8 +281,3 @@ def blend(
             )
         strip[:, :again], total[:again] = strip[:, step:], total[step:]
         strip[:, again:], total[again:] = 0, 0
-
-
-def _starts(length: int, margin: int, step: int) -> list[int]:
-    """Offsets of tiles that cover 0 … length, the first and last hanging over by `margin`."""
-    return list(range(-margin, max(length, 1), step))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from terralogue.tools.tiling import Tile, blend, stream, tiles
+from terralogue.tools.tiling import Tile, blend, blend_batches, stream, tiles
 
 
 @pytest.mark.parametrize(
@@ -107,3 +109,101 @@ def test_blended_tiles_of_a_pointwise_model_give_back_the_image(shape: tuple[int
     assert rows == height
     np.testing.assert_allclose(result[0], image, atol=1e-5)
     np.testing.assert_allclose(result.sum(axis=0), 1, atol=1e-5)
+
+
+SIZE = 64
+Scores = NDArray[np.float32]
+
+
+class Network:
+    """Convolutions with padding and a norm over the tile: at its borders a tile differs."""
+
+    def __init__(self) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            layers: list[torch.nn.Module] = []
+            for before, after in ((1, 8), (8, 8), (8, 8), (8, 2)):
+                layers += [torch.nn.Conv2d(before, after, 5, padding=2), torch.nn.ReLU()]
+            self.layers = torch.nn.Sequential(
+                torch.nn.InstanceNorm2d(1), *layers[:-1], torch.nn.Softmax(dim=1)
+            ).eval()
+        smooth = np.random.default_rng(3).random((300, 400))
+        for axis in (0, 1):
+            kernel = np.ones(9) / 9
+            smooth = np.apply_along_axis(np.convolve, axis, smooth, kernel, mode="same")
+        self.padded = np.pad(smooth.astype(np.float32), 128, mode="reflect")
+        self.batches: list[int] = []
+
+    def read(self, window: Window) -> Scores:
+        row, column = window.row_off + 128, window.col_off + 128
+        return self.padded[row : row + window.height, column : column + window.width]
+
+    @torch.inference_mode()
+    def forward(self, images: Sequence[Scores]) -> Scores:
+        self.batches.append(len(images))
+        found: Scores = self.layers(torch.from_numpy(np.stack(images)[:, None])).numpy()
+        return found
+
+    def run(self, overlap: float, batch: int) -> Scores:
+        with ThreadPoolExecutor(2) as executor:
+            strips: Iterator[tuple[Window, Scores]] = blend_batches(
+                self.read, self.forward, 400, 300, executor,
+                size=SIZE, overlap=overlap, batch=batch,
+            )  # fmt: skip
+            return np.concatenate([scores for _, scores in strips], axis=1)
+
+
+def seam(scores: Scores, columns: range) -> float:
+    """Mean gradient across some columns, over that across all the others."""
+    across = np.abs(np.diff(scores[0], axis=1)).mean(axis=0)
+    at = np.zeros(len(across), dtype=bool)
+    at[[column - 1 for column in columns if column - 1 < len(across)]] = True
+    return float(across[at].mean() / across[~at].mean())
+
+
+def test_a_network_leaves_a_grid_where_tiles_are_cut_and_none_where_they_are_blended() -> None:
+    network = Network()
+    assert seam(network.run(0, 4), range(SIZE, 400, SIZE)) > 1.3
+    overlap = 0.25
+    step, margin = int(SIZE * (1 - overlap)), int(SIZE * overlap)
+    blended = network.run(overlap, 4)
+    # A tile begins or ends, or begins to fade, at these columns.
+    for first in (step - margin, SIZE - margin, step):
+        assert seam(blended, range(first, 400, step)) < 1.1
+
+
+def test_the_size_of_a_batch_changes_nothing_and_the_last_may_be_smaller() -> None:
+    network = Network()
+    one = network.run(0.25, 1)
+    network.batches.clear()
+    many = network.run(0.25, 7)
+    assert set(network.batches[:-1]) == {7}
+    assert 0 < network.batches[-1] <= 7
+    np.testing.assert_allclose(one, many, atol=1e-5)
+    np.testing.assert_allclose(many.sum(axis=0), 1, atol=1e-5)
+
+
+def test_after_a_cancel_no_further_batch_runs_and_none_runs_beside_another() -> None:
+    class CancelledError(Exception):
+        pass
+
+    network, running = Network(), []
+
+    def forward(images: Sequence[Scores]) -> Scores:
+        running.append(1)
+        assert sum(running) == 1
+        scores = network.forward(images)
+        running.append(-1)
+        return scores
+
+    def progress(done: float, total: float | None, message: str) -> None:
+        if done == 2:
+            raise CancelledError
+
+    with ThreadPoolExecutor(4) as executor, pytest.raises(CancelledError):
+        for _ in blend_batches(
+            network.read, forward, 400, 300, executor, size=SIZE, batch=2, progress=progress
+        ):
+            pass
+    # The two that were consumed, and those that ran ahead while they were.
+    assert len(network.batches) <= 2 + 4
