@@ -1,0 +1,72 @@
+"""`terralogue train dense NAME`: a dense network from a recipe.
+
+terralogue train dense rgb_cover --data DATA --out out/rgb_cover --minutes 60
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from terralogue.datasets.errors import InputError
+from terralogue.vlm.align_command import Parser
+
+
+def _parser() -> argparse.ArgumentParser:
+    from terralogue.tools.dense_recipe import RECIPES
+    from terralogue.tools.dense_training import DenseTraining
+
+    made = Parser(prog="terralogue train dense", description="Train a network for dense maps.")
+    add = made.add_argument
+    add("name", metavar="NAME", choices=RECIPES, help=f"which: {', '.join(RECIPES)}")
+    add("--data", type=Path, default=os.environ.get("TERRALOGUE_DATA") or None, metavar="DIR",
+        help="folder of the data sets; TERRALOGUE_DATA otherwise; not needed for packs that are "
+        "there")  # fmt: skip
+    add("--packs", type=Path, default=Path("packs"), metavar="DIR",
+        help="prepared images are kept here between runs")  # fmt: skip
+    add("--out", type=Path, required=True, metavar="DIR", help="weights, state and log; a run that "
+        "was cut short goes on from here")  # fmt: skip
+    add("--sources", nargs="+", metavar="NAME", help="what to train on; all otherwise")
+    add("--init", default="tower", metavar="WHAT", help="encoder to begin with: tower (the "
+        "embedded one), imagenet, or a folder with a dense checkpoint")  # fmt: skip
+    add("--device", default="cpu", help="of torch")
+    add("--prepare-only", action="store_true", help="write the packs and stop")
+    for field in fields(DenseTraining):
+        option = f"--{field.name.replace('_', '-')}"
+        add(option, type=type(field.default), default=field.default)
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """Train; 0 when the schedule is done.
+
+    Raises:
+        InputError: an option, or a data set that is missing.
+    """
+    from terralogue.tools.dense_recipe import prepare, recipe
+    from terralogue.tools.dense_training import DenseTraining
+
+    args = _parser().parse_args(argv)
+    config = DenseTraining(**{f.name: getattr(args, f.name) for f in fields(DenseTraining)})
+    if config.minutes <= 0:
+        raise InputError(f"--minutes {config.minutes} is too little; give more than 0")
+    if config.size < 64 or config.size % 32:
+        raise InputError(f"--size {config.size} cannot be used; give a multiple of 32 from 64 on")
+    train = prepare(args.name, "train", args.packs, args.data, args.sources)
+    val = prepare(args.name, "val", args.packs, args.data, args.sources)
+    if args.prepare_only:
+        return 0
+    from terralogue.tools.dense_model import DenseConfig, DenseNet
+    from terralogue.tools.dense_training import DenseTrainer
+
+    asked = recipe(args.name)
+    taught = {head for pack in train for head in pack.labels}
+    heads = {head: classes for head, classes in asked.heads.items() if head in taught}
+    net = DenseNet.begin(DenseConfig(heads), args.init)
+    trainer = DenseTrainer(net, config, train, val, args.out, facts=asked.facts, device=args.device)
+    best = trainer.run()
+    print(f"best validation score {best:.4f}")
+    return 0
