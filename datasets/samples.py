@@ -201,6 +201,33 @@ class ChangeSample:
     split: str | None = None
 
 
+@dataclass(frozen=True)
+class MaskSample:
+    """A picture with a mask.
+
+    Attributes:
+        name: unique within its set: path below the data, with forward slashes.
+        path: of the picture.
+        mask: of the mask, which has the pixels of the picture.
+        split: as stated by the data; None where it states none.
+    """
+
+    name: str
+    path: Path
+    mask: Path
+    split: str | None = None
+
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """The picture and its mask."""
+        return (self.path, self.mask)
+
+    @property
+    def place(self) -> str:
+        """What parts are cut by: the picture."""
+        return self.name
+
+
 Sample = TypeVar(
     "Sample",
     LabelSample,
@@ -208,6 +235,7 @@ Sample = TypeVar(
     VQASample,
     GroundingSample,
     DetectionSample,
+    MaskSample,
     ChangeSample,
 )
 
