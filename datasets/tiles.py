@@ -162,12 +162,20 @@ class TileReader:
         factor = min(1.0, self._size / max(width, height))
         finer = max(1, min(_FINER, int(1 / factor)))
         shape = (max(1, round(height * factor)), max(1, round(width * factor)))
-        pixels = scene.read(self._names, window=window, shape=(finer * shape[0], finer * shape[1]))
-        data = _averaged(self._scaled(pixels.data, pixels.bands), finer)
+        data, bands = self.planes(window, (finer * shape[0], finer * shape[1]))
+        data = _averaged(data, finer)
         seen = np.isfinite(data)
-        return Tile(
-            np.where(seen, data, np.float32(0)), pixels.bands, float(seen.all(axis=0).mean())
-        )
+        return Tile(np.where(seen, data, np.float32(0)), bands, float(seen.all(axis=0).mean()))
+
+    def planes(
+        self, window: Window | None = None, shape: tuple[int, int] | None = None
+    ) -> tuple[Floats, tuple[Band, ...]]:
+        """Pixels of a window in the range of tiles, float32 (bands, H, W), and their bands.
+
+        NaN where a band was not observed. `shape` is as in `Scene.read`.
+        """
+        pixels = self._scene.read(self._names, window=window, shape=shape)
+        return self._scaled(pixels.data, pixels.bands), pixels.bands
 
     def _scaled(self, data: Floats, bands: Sequence[Band]) -> Floats:
         scene = self._scene

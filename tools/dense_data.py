@@ -24,7 +24,7 @@ from terralogue.datasets.errors import InputError
 
 IGNORE: Final = 255
 """In labels: not known."""
-_QUALITY: Final = 90  # of the pictures of a pack, which are stored as WebP
+_QUALITY: Final = 75  # of the pictures of a pack, which are stored as WebP
 _PREFIX: Final = "label_"
 
 

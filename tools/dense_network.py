@@ -1,0 +1,183 @@
+"""Dense networks on scenes: windowed reads, blended tiles, calibrated probabilities.
+
+model = DenseModel(scene, load("rgb_cover"), "building", ("building",), target="building")
+for window, mask in model.run(whole(scene), executor, None): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from terralogue.datasets.scene import Scene
+from terralogue.datasets.tiles import TileReader
+from terralogue.tools.dense_checkpoint import WEIGHTS_FOLDER, Dense, read_dense
+from terralogue.tools.dense_graded import decided
+from terralogue.tools.run import Progress
+from terralogue.tools.tiling import blend_batches
+
+Floats = NDArray[np.float32]
+
+_TILE: Final = 320  # network pixels; a multiple of 32
+_OVERLAP: Final = 0.2
+_BATCH: Final = 4
+
+
+@lru_cache(maxsize=4)
+def load(name: str) -> Dense:
+    """A checkpoint of the package by name.
+
+    Raises:
+        InputError: there is none, or it is broken.
+    """
+    return read_dense(WEIGHTS_FOLDER / name)
+
+
+@dataclass(frozen=True)
+class _Tile:
+    image: torch.Tensor  # (bands, _TILE, _TILE)
+    observed: NDArray[np.bool_]  # (size, size) scene pixels
+
+
+@dataclass
+class DenseModel:
+    """One target of a dense network on one scene; a `GradedModel`.
+
+    Attributes:
+        scene: what it looks at; a scene much finer than the network was trained at is read
+            coarser, and the probabilities are brought back to its pixels.
+        dense: network and facts.
+        head: of the network.
+        classes: whose probabilities add up to that of the target.
+        target: key of the head's thresholds and area factors.
+        name: of the checkpoint, for people.
+    """
+
+    scene: Scene
+    dense: Dense
+    head: str
+    classes: tuple[str, ...]
+    target: str
+    name: str = "dense network"
+
+    def __post_init__(self) -> None:
+        """Find the classes, and how coarse to read."""
+        every = list(self.dense.net.config.heads[self.head])
+        self._columns = [every.index(name) for name in self.classes]
+        self._facts = self.dense.facts.heads[self.head]
+        finest = self.dense.facts.gsd[0]
+        self.step = max(1.0, finest / self.scene.gsd) if self.scene.gsd else 1.0
+
+    @property
+    def threshold(self) -> float:
+        """Probability from which a pixel belongs to the target."""
+        return self._facts.thresholds.get(self.target, 0.5)
+
+    @property
+    def area_factors(self) -> tuple[float, float] | None:
+        """True area over expected area in nine of ten validation images."""
+        return self._facts.area_factors.get(self.target)
+
+    @property
+    def method(self) -> str:
+        """Network, head, threshold."""
+        coarser = f", read {self.step:.3g} times coarser" if self.step > 1 else ""
+        return (
+            f"network {self.name} ({self.dense.fingerprint}), probability of "
+            f"{' or '.join(self.classes)} at least {self.threshold:.2f}, calibrated with "
+            f"temperature {self._facts.temperature:.2f}{coarser}"
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Says where the pixel size does not go with the network, or is not known."""
+        low, high = self.dense.facts.gsd
+        gsd = self.scene.gsd
+        if gsd is None:
+            return (
+                f"The pixel size of {self.scene.name} is not known; the network {self.name} was "
+                f"trained at {low:g} to {high:g} m and is wrong at much coarser pixels.",
+            )
+        if gsd > high:
+            return (
+                f"{self.scene.name} has pixels of {gsd:.3g} m; the network {self.name} was trained "
+                f"at {low:g} to {high:g} m, so trust it less.",
+            )
+        return ()
+
+    def run(
+        self, window: Window, executor: Executor, progress: Progress | None
+    ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+        """Cover a window; see `Model`."""
+        for part, probability in self.grade(window, executor, progress):
+            yield part, decided(probability, self.threshold)
+
+    def grade(
+        self, window: Window, executor: Executor, progress: Progress | None
+    ) -> Iterator[tuple[Window, Floats]]:
+        """Cover a window; see `GradedModel`."""
+        size = round(_TILE * self.step)
+        top, left = int(window.row_off), int(window.col_off)
+
+        def read(tile: Window) -> _Tile:
+            return self._read(top + int(tile.row_off), left + int(tile.col_off), size)
+
+        strips = blend_batches(
+            read, self._forward, int(window.width), int(window.height), executor,
+            size=size, overlap=_OVERLAP, batch=_BATCH, progress=progress, message="Measuring",
+            in_flight=2,
+        )  # fmt: skip
+        for strip, (probability, observed) in strips:
+            part = Window(left + strip.col_off, top + strip.row_off, strip.width, strip.height)
+            yield part, np.where(observed > 0.5, probability, np.float32(np.nan))
+
+    @cached_property
+    def _reader(self) -> TileReader:
+        return TileReader(self.scene, bands=self.dense.facts.bands)
+
+    def _read(self, row: int, column: int, size: int) -> _Tile:
+        """A square of the scene, mirrored beyond its edges, in the pixels of the network."""
+        rows, columns = (
+            mirrored(row, size, self.scene.height),
+            mirrored(column, size, self.scene.width),
+        )
+        top, left = int(rows.min()), int(columns.min())
+        inside = Window(left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top)
+        planes, _ = self._reader.planes(inside)
+        planes = planes[:, (rows - top)[:, None], (columns - left)[None, :]]
+        observed = np.asarray(np.isfinite(planes).all(axis=0))
+        image = torch.from_numpy(np.where(observed, planes, np.float32(0)))
+        if size != _TILE:
+            image = F.interpolate(image[None], (_TILE, _TILE), mode="bilinear", antialias=True)[0]
+        return _Tile(image, observed)
+
+    def _forward(self, tiles: Sequence[_Tile]) -> Floats:
+        """Probability of the target and observation, float32 (tiles, 2, size, size)."""
+        bands = tuple(self.scene.band(name) for name in self.dense.facts.bands)
+        images = torch.stack([tile.image for tile in tiles])
+        size = tiles[0].observed.shape[0]
+        with torch.inference_mode():
+            logits = self.dense.net(
+                images.contiguous(memory_format=torch.channels_last), bands, self.head
+            )
+            shares = (logits / self._facts.temperature).softmax(1)
+            found = shares[:, self._columns].sum(1, keepdim=True)
+            if size != _TILE:
+                found = F.interpolate(found, (size, size), mode="bilinear")
+        observed = np.stack([tile.observed for tile in tiles])[:, None]
+        return np.concatenate([found.numpy(), observed.astype(np.float32)], axis=1)
+
+
+def mirrored(start: int, count: int, length: int) -> NDArray[np.int64]:
+    """Pixel numbers of a tile that may hang over the edges of a side, mirrored at them."""
+    period = np.arange(start, start + count) % (2 * length)
+    return np.minimum(period, 2 * length - 1 - period)
