@@ -9,7 +9,16 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from terralogue.eval import caption, classification, grounding, intent, retrieval, robustness, vqa
+from terralogue.eval import (
+    caption,
+    classification,
+    grounding,
+    intent,
+    retrieval,
+    robustness,
+    segmentation,
+    vqa,
+)
 from terralogue.eval.summary import Report
 
 
@@ -49,6 +58,9 @@ TASKS: dict[str, Task] = {
     "robustness": Task("drop of answers where pictures or questions are corrupted",
                        "data of vqa or classification",
                        robustness.add_arguments, robustness.run),
+    "segmentation": Task("masks of a target, as the tool segment gives them",
+                         "folder with images and masks, or one scene with --reference",
+                         segmentation.add_arguments, segmentation.run),
     "intent": Task("route, tool and target of vague questions",
                    "items with gold (JSON lines)", intent.add_arguments, intent.run),
 }  # fmt: skip
