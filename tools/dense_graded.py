@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -76,9 +77,9 @@ class Expectation:
     sure: float = 0.0
     pixels: int = 0
 
-    def __post_init__(self) -> None:
-        """Prepare the areas of pixels, where the grid lies on the ground."""
-        self._areas = None if why_no_ground(self.grid) else GroundAreas(self.grid)
+    @cached_property
+    def _areas(self) -> GroundAreas | None:
+        return None if why_no_ground(self.grid) else GroundAreas(self.grid)
 
     def add(
         self, window: Window, probability: Floats, observed: NDArray[np.bool_],

@@ -18,6 +18,7 @@ from terralogue.tools.baselines import UNSEEN, YES, Model
 from terralogue.tools.clouds import CloudScreen, screen
 from terralogue.tools.common_grid import OnGrid, common_frame
 from terralogue.tools.coregister import estimate_shift
+from terralogue.tools.dense_graded import Expectation, GradedModel, pieces
 from terralogue.tools.export import GEOJSON, GEOTIFF, PNG, RasterWriter, thinned
 from terralogue.tools.grid import Frame, crop, whole
 from terralogue.tools.measure import Tally
@@ -39,6 +40,7 @@ class _Found(NamedTuple):
     mask: NDArray[np.uint8]
     tally: Tally
     artefact: Artefact
+    expectation: Expectation
 
 
 def segment(
@@ -55,7 +57,9 @@ def segment(
 
     Cloud and cloud shadow count as not observed (for the targets cloud and cloud_shadow they
     are what is looked for). The mask is uint8: 1 target, 0 not, 255 not observed or outside the
-    region; it covers the bounding window of the region.
+    region; it covers the bounding window of the region. A model with calibrated probabilities adds
+    the ends of a 90 % interval of the area (`area_low`, `area_high`), and its mean probability of
+    what was decided at the observed pixels as confidence.
 
     Args:
         scene: what to look at.
@@ -91,6 +95,8 @@ def segment(
         unit=unit,
         artefact=found.artefact.id,
     )
+    if isinstance(built, GradedModel) and built.area_factors is not None:
+        measurements[1:1] = found.expectation.interval(measurements[0], built.area_factors, unit)
     outlines = outline(found.mask)
     vectors = run.artefact(
         "polygons", f"{title}: outlines", f"{Path(scene.name).stem}-{target}.geojson", GEOJSON
@@ -117,6 +123,7 @@ def segment(
         method=f"{choice.specialist.name}: {built.method}",
         why=choice.why,
         measurements=measurements,
+        confidence=found.expectation.confidence,
         artefacts=[found.artefact, vectors.commit(), picture.commit()],
         warnings=_warnings(
             scene,
@@ -231,6 +238,7 @@ def _measure(
     shape = (frame.height, frame.width)
     mask = np.full(shape, UNSEEN, dtype=np.uint8)
     tally = Tally(scene, ("region", "observed", "target"))
+    expectation = Expectation(scene)
     title = TITLES[target]
     pending = run.artefact(
         "mask", f"{title}: mask", f"{Path(scene.name).stem}-{target}.tif", GEOTIFF
@@ -246,13 +254,15 @@ def _measure(
         colours=colours,
         tags=tags,
     ) as writer:
-        for window, found in model.run(placed.window, run.executor, run.progress):
+        for window, found, probability in pieces(model, placed.window, run.executor, run.progress):
             inside = placed.mask(window)
             observed = inside & (found != UNSEEN)
             if target not in _SCREENED:
                 observed &= ~clouds.hidden(window)
             hit = observed & (found == YES)
             tally.add(window, region=inside, observed=observed, target=hit)
+            if probability is not None:
+                expectation.add(window, probability, observed, hit)
             local = Window(
                 window.col_off - placed.window.col_off,
                 window.row_off - placed.window.row_off,
@@ -263,7 +273,7 @@ def _measure(
             mask[local.toslices()] = part
             writer.write(part, local)
         tally.require_observed()
-    return _Found(mask, tally, pending.commit())
+    return _Found(mask, tally, pending.commit(), expectation)
 
 
 def _shown(mask: NDArray[np.uint8], placed: Placed) -> NDArray[np.uint8]:
