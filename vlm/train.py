@@ -22,6 +22,7 @@ STAGES: Final = {
     "lora": "terralogue.vlm.lora_command",
     "base": "terralogue.vlm.vlm_command",
     "calibrate": "terralogue.vlm.vlm_calibrate",
+    "detect": "terralogue.tools.detect_command",
     "dense": "terralogue.tools.dense_command",
 }
 
