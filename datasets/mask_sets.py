@@ -95,7 +95,7 @@ class Legend:
             InputError: a value or a colour that nobody named.
             SceneError: the file cannot be read.
         """
-        return self.gold(self._values(_bands(path), path), path.name)
+        return self.gold(self.classes(_bands(path), path.name), path.name)
 
     def gold(self, values: NDArray[np.integer], name: str) -> NDArray[np.uint8]:
         """As `read`, of the values (H, W) of a mask."""
@@ -111,14 +111,18 @@ class Legend:
             gold[values == value] = self.values[value]
         return gold
 
-    def _values(self, bands: NDArray[np.integer], path: Path) -> NDArray[np.integer]:
-        """Values (H, W) of a mask of one band, of equal bands, or of colours."""
+    def classes(self, bands: NDArray[np.integer], name: str) -> NDArray[np.integer]:
+        """Class values (H, W) of the bands (bands, H, W) of a mask: of one band, or of colours.
+
+        Raises:
+            InputError: it is in colours that nobody named.
+        """
         if len(bands) == 1 or all(np.array_equal(bands[0], band) for band in bands[1:3]):
             return bands[0]
         if not self.colours:
             raise InputError(
-                f"{path.name} is a picture in colour, and what its colours mean is not known; "
-                "give masks of one band with the values of --classes."
+                f"{name} is a picture in colour, and what its colours mean is not known; give "
+                "masks of one band with the values of --classes."
             )
         values = np.full(bands.shape[1:], -1, np.int16)
         for value, colour in self.colours.items():

@@ -20,9 +20,9 @@ from terralogue.tools.specialists import TITLES
 SHOWN: Final = 6
 # Value, colour, words; Okabe and Ito's colours, which colour-blind people tell apart.
 _KINDS: Final = (
-    (1, "#009e73", "found, and there"),
+    (1, "#f0e442", "found, and there"),
     (2, "#d55e00", "found, but not there"),
-    (3, "#56b4e9", "there, but not found"),
+    (3, "#0072b2", "there, but not found"),
 )
 
 
