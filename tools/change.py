@@ -25,6 +25,7 @@ from terralogue.tools.differencing import (
 )
 from terralogue.tools.export import GEOJSON, GEOTIFF, PNG, RasterWriter, thinned
 from terralogue.tools.figures import blend, save_change
+from terralogue.tools.forest_patches import patch_figures
 from terralogue.tools.grid import Frame, crop, ground_crs, whole
 from terralogue.tools.measure import Tally
 from terralogue.tools.pairs import Pair, land_bands, make_pair, seasons_apart
@@ -92,6 +93,10 @@ def detect_change(
     found = _measure(pair, placed, difference, target, run)
     title = f"{TITLES[target]}: gain and loss" if target else "Change of any kind"
     measurements = _figures(found.tally, target, unit, difference.method, found.mask.id)
+    measurements += patch_figures(
+        difference, pair.frame, placed.window, found.codes,
+        target=target, unit=unit, artefact=found.mask.id,
+    )  # fmt: skip
     files, outlines = _outlines(found, pair, placed, target, run)
     preview = _preview(pair, placed, found.codes, target, run)
     names = list(run.scene_ids) or [scene.name for scene in (before, after)]
