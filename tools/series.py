@@ -34,6 +34,8 @@ from terralogue.tools.measure import Tally
 from terralogue.tools.region import Region, place
 from terralogue.tools.run import Run
 from terralogue.tools.schemas import Artefact, Measurement, SeriesPoint, TimeSeries
+from terralogue.tools.series_season import DAYS, Season, same_season
+from terralogue.tools.series_season import METHOD as SEASON_METHOD
 from terralogue.tools.specialists import TITLES, Job, choose
 from terralogue.tools.trend import METHOD, Trend, decimal_year, fit_trend
 from terralogue.tools.view import View, look
@@ -67,7 +69,8 @@ def time_series(
     """Follow an index or a target over three or more dates: values, trend, table and plot.
 
     Every scene is measured on its own pixels, inside the region and the ground that all scenes
-    show. The slope is per year.
+    show. The slope is per year. The latest date is also set against the same season of earlier
+    years, which says whether it is unusual.
 
     Args:
         scenes: Of the same place, in any order; at least three dates.
@@ -101,6 +104,8 @@ def time_series(
     years = [decimal_year(_moment(scene)) for scene in ordered]
     trend = fit_trend(years, [each.value for each in values])
     warnings += _about(ordered, what, values, trend)
+    season, said = _season(ordered, values)
+    warnings += said
     points = [
         SeriesPoint(
             scene=ids[number] if ids else scene.name,
@@ -117,7 +122,7 @@ def time_series(
         title=f"{what.title} from {points[0].time[:10]} to {points[-1].time[:10]}",
         method=f"{what.method}{_models(values)}; {METHOD}",
         why="the quantity that was asked for, on the ground that all scenes show",
-        measurements=_figures(points, trend, what, table.id),
+        measurements=_figures(points, trend, what, table.id) + _unusual(season, what, table.id),
         artefacts=[table, plot],
         warnings=each_once(warnings),
         quantity=what.title,
@@ -313,6 +318,42 @@ def _figures(
             method=METHOD if name.startswith(("slope", "p_")) else what.method,
             artefact=table,
             label=label,
+        )
+        for name, value, unit, label in found
+        if value is not None
+    ]
+
+
+def _season(scenes: Sequence[Scene], values: Sequence[_Value]) -> tuple[Season | None, list[str]]:
+    """The latest date against its season in earlier years, or why that cannot be said."""
+    if any(scene.time_precision == "year" for scene in scenes):
+        return None, [
+            "Whether the latest date is unusual for its season cannot be said, since only the year "
+            "of some dates is known; say the dates if it matters."
+        ]
+    season = same_season([_moment(scene) for scene in scenes], [each.value for each in values])
+    if season is None:
+        return None, [
+            "Whether the latest date is unusual for its season cannot be said: no scene of an "
+            f"earlier year lies within {DAYS} days of its day of the year; add one."
+        ]
+    return season, []
+
+
+def _unusual(season: Season | None, what: _Quantity, table: str) -> list[Measurement]:
+    """How the latest value stands among those of its season."""
+    if season is None:
+        return []
+    found = [
+        ("season_difference", season.difference, what.unit, "Latest minus usual for the season"),
+        ("season_median", season.median, what.unit, "Usual for the season (median)"),
+        ("season_count", season.count, "dates", "Earlier dates of the same season"),
+        ("season_rank", season.rank, "1", "Rank of the latest in its season (1 is the lowest)"),
+        ("season_score", season.score, "standard deviations", "Latest from the season's mean"),
+    ]
+    return [
+        Measurement(
+            name=name, value=value, unit=unit, method=SEASON_METHOD, artefact=table, label=label
         )
         for name, value, unit, label in found
         if value is not None

@@ -132,3 +132,37 @@ def test_thirty_five_years_of_a_real_river(data_dir: Path, run: Run) -> None:
     assert [point.time for point in result.points] == ["1985", "1995", "2005", "2015", "2020"]
     assert all(5_000 < point.value < 15_000 for point in result.points)
     assert any("uncalibrated" in text for text in result.warnings)
+
+
+def test_the_latest_date_is_set_against_its_season_in_earlier_years(
+    make_scene: MakeScene, run: Run
+) -> None:
+    values = {
+        "2018-07-10": 0.60, "2019-06-20": 0.64, "2020-07-30": 0.62, "2020-12-01": 0.2,
+        "2021-02-01": 0.15, "2021-07-05": 0.4,
+    }  # fmt: skip
+    scenes = [green(make_scene, f"s{day}", v, time=day) for day, v in values.items()]
+    result = time_series(scenes, "NDVI", run=run)
+    told = {each.name: each.value for each in result.measurements}
+    assert told["season_count"] == 3
+    assert told["season_median"] == pytest.approx(0.62, abs=1e-3)
+    assert told["season_difference"] == pytest.approx(-0.22, abs=1e-3)
+    assert told["season_rank"] == 1
+    assert told["season_score"] == pytest.approx(-11, abs=0.3)
+
+
+def test_without_an_earlier_year_nothing_is_called_unusual(make_scene: MakeScene, run: Run) -> None:
+    days = ("2019-12-20", "2020-03-10", "2020-07-05")
+    scenes = [green(make_scene, f"s{day}", 0.5, time=day) for day in days]
+    result = time_series(scenes, "NDVI", run=run)
+    assert not [each for each in result.measurements if each.name.startswith("season")]
+    assert any("no scene of an earlier year lies within 45 days" in w for w in result.warnings)
+
+
+def test_the_turn_of_the_year_does_not_part_a_season(make_scene: MakeScene, run: Run) -> None:
+    values = {"2018-12-20": 0.3, "2019-07-01": 0.7, "2020-01-15": 0.4}
+    scenes = [green(make_scene, f"s{day}", v, time=day) for day, v in values.items()]
+    told = {each.name: each.value for each in time_series(scenes, "NDVI", run=run).measurements}
+    assert told["season_count"] == 1
+    assert told["season_rank"] == 2
+    assert "season_score" not in told
