@@ -1,18 +1,25 @@
-"""`terralogue train dense NAME`: a dense network from a recipe.
+"""`terralogue train dense NAME`: a dense network from a recipe, and what is measured of it.
 
 terralogue train dense rgb_cover --data DATA --out out/rgb_cover --minutes 60
+terralogue train dense rgb_cover --data DATA --out out/rgb_cover --score test
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from terralogue.datasets.errors import InputError
+from terralogue.datasets.parts import PARTS, Part
 from terralogue.vlm.align_command import Parser
+
+if TYPE_CHECKING:
+    from terralogue.tools.dense_data import DensePack
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
         "embedded one), imagenet, or a folder with a dense checkpoint")  # fmt: skip
     add("--device", default="cpu", help="of torch")
     add("--prepare-only", action="store_true", help="write the packs and stop")
+    add("--score", choices=PARTS, help="train nothing and score the weights in --out on a part; "
+        "val calibrates them first")  # fmt: skip
     for field in fields(DenseTraining):
         option = f"--{field.name.replace('_', '-')}"
         add(option, type=type(field.default), default=field.default)
@@ -55,6 +64,10 @@ def main(argv: Sequence[str]) -> int:
         raise InputError(f"--minutes {config.minutes} is too little; give more than 0")
     if config.size < 64 or config.size % 32:
         raise InputError(f"--size {config.size} cannot be used; give a multiple of 32 from 64 on")
+    if args.score:
+        packs = prepare(args.name, args.score, args.packs, args.data, args.sources)
+        _score(args.name, args.out, packs, args.score)
+        return 0
     train = prepare(args.name, "train", args.packs, args.data, args.sources)
     val = prepare(args.name, "val", args.packs, args.data, args.sources)
     if args.prepare_only:
@@ -69,4 +82,21 @@ def main(argv: Sequence[str]) -> int:
     trainer = DenseTrainer(net, config, train, val, args.out, facts=asked.facts, device=args.device)
     best = trainer.run()
     print(f"best validation score {best:.4f}")
+    if val:
+        _score(args.name, args.out, val, "val")
     return 0
+
+
+def _score(name: str, folder: Path, packs: Sequence[DensePack], part: Part) -> None:
+    """Score the weights in a folder, calibrated first if by validation, into scores_<part>.json."""
+    from terralogue.tools.dense_calibrate import calibrate, measure
+    from terralogue.tools.dense_checkpoint import read_dense, write_dense
+    from terralogue.tools.dense_recipe import recipe
+
+    dense, targets = read_dense(folder), recipe(name).targets
+    if part == "val":
+        write_dense(folder, dense.net, calibrate(dense, packs, targets))
+        dense = read_dense(folder)
+    text = json.dumps(measure(dense, packs, targets), indent=1)
+    (folder / f"scores_{part}.json").write_text(text + "\n", encoding="utf-8")
+    print(text)

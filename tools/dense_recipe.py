@@ -26,11 +26,13 @@ class DenseRecipe:
 
     Attributes:
         heads: classes by head.
+        targets: what the network is used for: head and classes by target.
         sources: makers of packs by source name.
         facts: written beside the weights.
     """
 
     heads: Mapping[str, Sequence[str]]
+    targets: Mapping[str, tuple[str, tuple[str, ...]]]
     sources: Mapping[str, Maker]
     facts: DenseFacts
 

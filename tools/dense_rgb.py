@@ -27,6 +27,14 @@ HEADS: Final = {
     "road": ("other", "road"),
     "cover": ("bare_soil", "building", "road", "vegetation", "water"),
 }
+TARGETS: Final = {
+    "building": ("building", ("building",)),
+    "road": ("road", ("road",)),
+    "built_up": ("cover", ("building", "road")),
+    "vegetation": ("cover", ("vegetation",)),
+    "water": ("cover", ("water",)),
+    "bare_soil": ("cover", ("bare_soil",)),
+}
 DUBAI_TILES: Final[Mapping[str, Part]] = {"tile3": "val", "tile2": "test"}
 """Tiles of Dubai that training leaves out."""
 # Masks of Dubai: 1 unpaved land, 2 building, 3 road, 4 vegetation, 5 water, 0 unlabelled.
@@ -106,7 +114,10 @@ def eth_roads(data: Path, wanted: Part) -> DensePack:
 
 
 def dubai(data: Path, wanted: Part) -> DensePack:
-    """Land cover of Dubai (MBRSC), each piece of a tile in quarters; its two things as well."""
+    """Land cover of Dubai (MBRSC), each piece of a tile in quarters.
+
+    Its buildings and roads teach the other heads too, which are judged by their own sources.
+    """
     images, covers = [], []
     for stem, image, mask in pictures(data / "dubai_landcover"):
         if DUBAI_TILES.get(stem.partition("_")[0], "train") != wanted:
@@ -120,11 +131,10 @@ def dubai(data: Path, wanted: Part) -> DensePack:
                 images.append(np.pad(image[:, *place], ((0, 0), *edges), mode="reflect"))
                 covers.append(np.pad(quarter, edges, constant_values=IGNORE))
     cover = np.stack(covers)
-    return DensePack(
-        "dubai", RGB, np.stack(images),
-        {"cover": cover, "building": _is(cover, 1), "road": _is(cover, 2)},
-        zoom=(0.6, 1.4), weight=2.5,
-    )  # fmt: skip
+    labels = {"cover": cover}
+    if wanted == "train":
+        labels |= {"building": _is(cover, 1), "road": _is(cover, 2)}
+    return DensePack("dubai", RGB, np.stack(images), labels, zoom=(0.6, 1.4), weight=2.5)
 
 
 def _is(cover: Bytes, number: int) -> Bytes:
@@ -142,6 +152,7 @@ def _pack(
 
 RECIPE: Final = DenseRecipe(
     HEADS,
+    TARGETS,
     {
         "inria": inria,
         "fair_single": fair_single,
