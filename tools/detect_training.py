@@ -129,7 +129,7 @@ def train(
         step += 1
         _blend(averaged, net, min(settings.average, 1 - 10 / (10 + step)))
         if step % 20 == 0:
-            total = float(loss)
+            total = float(loss.detach())
         if spent - validated > settings.every:
             validated = spent
             _report(
