@@ -24,6 +24,7 @@ STAGES: Final = {
     "calibrate": "terralogue.vlm.vlm_calibrate",
     "detect": "terralogue.tools.detect_command",
     "dense": "terralogue.tools.dense_command",
+    "slots": "terralogue.tools.dense_ms_command",
 }
 
 

@@ -1,0 +1,190 @@
+"""`terralogue train slots`: land cover and water on any multispectral or radar bands.
+
+    terralogue train slots cover --out out/cover --minutes 60 --workers 2
+    terralogue train slots water --data DATA --init out/cover --out out/water --minutes 20
+
+Land cover learns from the scene simulator alone. Water goes on from it with the chips of
+`water_s2l8` beside simulated scenes; every setting is cross-validated by place, and the last
+network learns from all chips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from terralogue.datasets.errors import InputError
+from terralogue.vlm.align_command import Parser
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from terralogue.tools.dense_ms_model import SlotNet
+    from terralogue.tools.dense_ms_training import Recipe, Tiles
+    from terralogue.tools.dense_ms_water import Chips
+
+PACK: Final = "water_s2l8.npz"
+_VALIDATION_SCENES = 96
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = Parser(prog="terralogue train slots", description="Train land cover or water.")
+    add = made.add_argument
+    add("what", choices=("cover", "water"), help="which network")
+    add("--data", type=Path, default=os.environ.get("TERRALOGUE_DATA") or None, metavar="DIR",
+        help="folder of the data sets; TERRALOGUE_DATA otherwise; only to make the pack of the "
+        "water chips")  # fmt: skip
+    add("--packs", type=Path, default=Path("packs"), metavar="DIR",
+        help="the water chips are kept here")  # fmt: skip
+    add("--out", type=Path, required=True, metavar="DIR", help="checkpoint and scores")
+    add("--init", type=Path, metavar="DIR", help="checkpoint to begin with")
+    add("--tiles", type=int, default=1000, metavar="N", help="simulated scenes")
+    add("--workers", type=int, default=1, metavar="N", help="processes that simulate them")
+    add("--minutes", type=float, default=60.0, help="of training; for water, of each of six runs")
+    add("--steps", type=int, default=1_000_000, help="at most")
+    add("--batch", type=int, default=24, help="images in a step")
+    add("--rate", type=float, default=2e-3, help="highest learning rate")
+    add("--strength", type=float, default=1.0, help="of the augmentation")
+    add("--real", type=float, default=0.6, help="share of the water chips among the images drawn")
+    add("--no-final", action="store_true", help="cross-validate water, and stop there")
+    add("--seed", type=int, default=0, help="of the order and the augmentation")
+    add("--device", default="cpu", help="of torch")
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """Train; 0 when done.
+
+    Raises:
+        InputError: an option, or data that are missing.
+    """
+    args = _parser().parse_args(argv)
+    if args.minutes <= 0 or args.tiles < 8 or args.batch < 2 or not 0 < args.real <= 1:
+        raise InputError(
+            "--minutes must be above 0, --tiles 8 or more, --batch 2 or more, --real above 0 and "
+            "at most 1"
+        )
+    import torch
+
+    torch.manual_seed(args.seed)
+    return _cover(args) if args.what == "cover" else _water(args)
+
+
+def _recipe(args: argparse.Namespace) -> Recipe:
+    from terralogue.tools.dense_ms_training import Recipe
+
+    return Recipe(
+        minutes=args.minutes,
+        steps=args.steps,
+        batch=args.batch,
+        rate=args.rate,
+        strength=args.strength,
+    )
+
+
+def _begin(args: argparse.Namespace, classes: Sequence[str]) -> SlotNet:
+    """A network for these classes, with the weights of --init where they fit."""
+    from terralogue.tools.dense_ms_checkpoint import read_slots
+    from terralogue.tools.dense_ms_model import SlotConfig, SlotNet
+
+    net = SlotNet(SlotConfig(tuple(classes)))
+    if args.init is not None:
+        known = read_slots(args.init).net.state_dict()
+        own = net.state_dict()
+        fits = {name: value for name, value in known.items() if own[name].shape == value.shape}
+        net.load_state_dict({**own, **fits})
+    return net.to(args.device)
+
+
+def _cover(args: argparse.Namespace) -> int:
+    from terralogue.datasets.dense_covers import COVERS
+    from terralogue.tools.dense_ms_calibration import calibrated
+    from terralogue.tools.dense_ms_checkpoint import SlotFacts, write_slots
+    from terralogue.tools.dense_ms_supply import VALIDATION, Supply, class_weights
+    from terralogue.tools.dense_ms_training import predict, train, validate
+
+    held = Supply(range(VALIDATION, VALIDATION + _VALIDATION_SCENES), args.workers, args.device)
+    supply = Supply(range(args.tiles), args.workers, args.device, first=min(args.tiles, 200))
+    validation = held.all()
+    net = _begin(args, COVERS)
+
+    def score(each: SlotNet) -> float:
+        return float(np.nanmean(validate(each, validation).ious))
+
+    def keep(each: SlotNet, found: float) -> None:
+        write_slots(args.out, each, SlotFacts())
+
+    weights = class_weights(supply.tiles())
+    best = train(
+        net, supply.tiles, _recipe(args), score=score, keep=keep, class_weights=weights, say=_say
+    )
+    supply.close()
+    facts = calibrated(predict(best, validation).numpy(), validation.codes.cpu().numpy(), COVERS)
+    write_slots(args.out, best, facts)
+    ious = validate(best, validation).ious
+    _say({name: round(float(iou), 3) for name, iou in zip(COVERS, ious, strict=True)})
+    return 0
+
+
+def _water(args: argparse.Namespace) -> int:
+    from terralogue.tools.dense_ms_calibration import calibrated
+    from terralogue.tools.dense_ms_checkpoint import write_slots
+    from terralogue.tools.dense_ms_supply import Supply, as_water
+    from terralogue.tools.dense_ms_training import predict, train
+    from terralogue.tools.dense_ms_water import held_out, pack_chips, read_chips, water_score
+
+    pack = args.packs / PACK
+    if not pack.is_file() and args.data is not None:
+        pack_chips(args.data / "water_s2l8", pack)
+    chips = read_chips(pack)
+    simulated = as_water(Supply(range(args.tiles), args.workers, args.device).all())
+    recipe = replace(_recipe(args), every=1e9)
+    logits = np.zeros((len(chips.water), 2, *chips.water.shape[1:]), np.float32)
+
+    def fit(rest: NDArray[np.intp]) -> SlotNet:
+        mixed = _mixed(_tiles(chips, rest, args.device), simulated, args.real)
+        return train(_begin(args, ("other", "water")), mixed, recipe, say=_say)
+
+    def fold(rest: NDArray[np.intp], left_out: NDArray[np.intp]) -> NDArray[np.float32]:
+        found = predict(fit(rest), _tiles(chips, left_out, args.device))
+        logits[left_out] = found.numpy()
+        return np.asarray(found.softmax(1)[:, 1].numpy(), np.float32)
+
+    likely = held_out(chips, fold)
+    args.out.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(args.out / "held_out.npz", likely=likely.astype(np.float16))
+    score = water_score(likely > 0.5, chips.water)
+    _say(f"cross-validated: {score.text}")
+    (args.out / "scores.json").write_text(json.dumps(score._asdict()), encoding="utf-8")
+    if not args.no_final:
+        facts = calibrated(logits, chips.water.astype(np.uint8), ("other", "water"))
+        write_slots(args.out, fit(np.arange(len(chips.water))), facts)
+    return 0
+
+
+def _tiles(chips: Chips, which: NDArray[np.intp], device: str) -> Tiles:
+    from terralogue.tools.dense_ms_training import as_tiles
+
+    present = np.tile(chips.present, (len(which), 1))
+    return as_tiles(chips.planes[which], present, chips.water[which].astype(np.uint8)).to(device)
+
+
+def _mixed(real: Tiles, simulated: Tiles, share: float) -> Callable[[], Tiles]:
+    """Gives real tiles, repeated until they are the wanted share, and simulated ones."""
+    if share >= 1:
+        return lambda: real
+    times = max(1, round(share / (1 - share) * len(simulated.codes) / len(real.codes)))
+    repeated = real.at(np.tile(np.arange(len(real.codes)), times))
+    both = repeated.plus(simulated)
+    return lambda: both
+
+
+def _say(what: object) -> None:
+    print(what, flush=True)

@@ -1,0 +1,235 @@
+"""Training of a `SlotNet`: cross-entropy with Dice loss, averaged weights, the best kept.
+
+Losses: Milletari et al. 2016 (Dice, arXiv 1606.04797). Weights are averaged over the last steps by
+an exponential moving average, which is what is validated and kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from torch import Tensor
+
+from terralogue.tools.dense_ms_augment import augment
+from terralogue.tools.dense_ms_model import SlotNet
+
+IGNORED = 255
+
+
+class Tiles(NamedTuple):
+    """Labelled images of one size.
+
+    Attributes:
+        planes: (n, slots, H, W), NaN where unobserved; any float type.
+        present: (n, slots) of 0 and 1, float32.
+        codes: (n, H, W) uint8, 255 where unknown.
+    """
+
+    planes: Tensor
+    present: Tensor
+    codes: Tensor
+
+    def to(self, device: str) -> Tiles:
+        """The same on another device."""
+        return Tiles(*(part.to(device) for part in self))
+
+    def at(self, index: NDArray[np.intp] | Tensor) -> Tiles:
+        """Some of them."""
+        chosen = torch.as_tensor(index, device=self.planes.device)
+        return Tiles(*(part[chosen] for part in self))
+
+    def plus(self, other: Tiles) -> Tiles:
+        """Both together."""
+        return Tiles(*(torch.cat(pair) for pair in zip(self, other, strict=True)))
+
+
+def as_tiles(
+    planes: NDArray[np.floating], present: NDArray[np.bool_], codes: NDArray[np.uint8]
+) -> Tiles:
+    """Tiles of arrays."""
+    return Tiles(
+        torch.from_numpy(planes.astype(np.float16)),
+        torch.from_numpy(present.astype(np.float32)),
+        torch.from_numpy(codes),
+    )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Attributes:
+        minutes: of wall clock; training stops at whichever of the two comes first.
+        steps: at most.
+        batch: images in a step.
+        rate: highest learning rate (AdamW, one cycle).
+        decay: weight decay.
+        average: of the moving average of the weights, per step.
+        strength: of the augmentation.
+        drop: share of the images that lose bands.
+        every: seconds between validations.
+    """
+
+    minutes: float = 4.0
+    steps: int = 4000
+    batch: int = 24
+    rate: float = 2e-3
+    decay: float = 0.02
+    average: float = 0.995
+    strength: float = 1.0
+    drop: float = 0.6
+    every: float = 20.0
+
+
+class Confusion:
+    """Counts of truth by prediction, for intersection over union."""
+
+    def __init__(self, classes: int) -> None:
+        """Empty."""
+        self.counts = np.zeros((classes, classes), np.int64)
+
+    def add(self, truth: Tensor, found: Tensor) -> None:
+        """Count codes (n, H, W); 255 in the truth is left out."""
+        size = len(self.counts)
+        known = truth != IGNORED
+        pairs = truth[known].long() * size + found[known].long()
+        self.counts += torch.bincount(pairs, minlength=size * size).view(size, size).cpu().numpy()
+
+    @property
+    def ious(self) -> NDArray[np.float64]:
+        """Of each class; NaN of a class that is neither there nor found."""
+        hit = np.diag(self.counts)
+        union = self.counts.sum(0) + self.counts.sum(1) - hit
+        with np.errstate(invalid="ignore"):
+            return np.asarray(hit / np.where(union > 0, union, np.nan))
+
+
+def predict(net: SlotNet, tiles: Tiles, batch: int = 32) -> Tensor:
+    """Logits (n, classes, H, W) float32, on the CPU."""
+    device = next(net.parameters()).device
+    net.eval()
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(tiles.codes), batch):
+            planes = tiles.planes[start : start + batch].to(device).float().nan_to_num(0.0)
+            found.append(net(planes, tiles.present[start : start + batch].to(device)).cpu())
+    return torch.cat(found)
+
+
+def validate(net: SlotNet, tiles: Tiles) -> Confusion:
+    """Confusion of the likeliest classes."""
+    confusion = Confusion(len(net.config.classes))
+    confusion.add(tiles.codes.cpu(), predict(net, tiles).argmax(1))
+    return confusion
+
+
+def loss_of(logits: Tensor, codes: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean of cross-entropy and soft Dice loss over the classes that are there."""
+    logits = logits.float()
+    target = codes.long()
+    entropy = F.cross_entropy(
+        logits, target, weight=weights, ignore_index=IGNORED, label_smoothing=0.03
+    )
+    known = (codes != IGNORED).unsqueeze(1)
+    likely = logits.softmax(1) * known
+    truth = F.one_hot(torch.where(known[:, 0], target, 0), logits.shape[1]).movedim(-1, 1) * known
+    both, sizes = (likely * truth).sum((0, 2, 3)), (likely + truth).sum((0, 2, 3))
+    there = truth.sum((0, 2, 3)) > 0
+    dice = 1 - (2 * both[there] + 1) / (sizes[there] + 1)
+    return entropy + 0.5 * dice.mean()
+
+
+def train(
+    net: SlotNet,
+    more: Callable[[], Tiles],
+    recipe: Recipe,
+    *,
+    score: Callable[[SlotNet], float] | None = None,
+    keep: Callable[[SlotNet, float], None] | None = None,
+    class_weights: Tensor | None = None,
+    say: Callable[[str], None] = print,
+) -> SlotNet:
+    """Train a network; gives the averaged weights with the best score, or the last ones.
+
+    Args:
+        net: on its device; changed in place.
+        more: gives the tiles to draw from, on the device; asked at every step, so that there may
+            be more of them later.
+        recipe: how.
+        score: of the averaged network, the higher the better.
+        keep: called with every network that is better than those before.
+        class_weights: of the cross-entropy.
+        say: is told what happens.
+    """
+    device = next(net.parameters()).device
+    fast = device.type == "cuda"
+    groups = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+    averaged = deepcopy(net)
+    best, best_score = deepcopy(net), -1.0
+    begun = last = time.monotonic()
+    step = 0
+    while True:
+        done = max(step / recipe.steps, (time.monotonic() - begun) / (60 * recipe.minutes))
+        if done >= 1:
+            break
+        for group in groups.param_groups:
+            group["lr"] = recipe.rate * _pace(done)
+        tiles = more()
+        chosen = tiles.at(torch.randint(len(tiles.codes), (recipe.batch,)))
+        planes, present, codes = augment(
+            chosen.planes.float(),
+            chosen.present,
+            chosen.codes,
+            strength=recipe.strength,
+            drop=recipe.drop,
+        )
+        net.train()
+        with torch.autocast(device.type, torch.bfloat16, enabled=fast):
+            logits = net(planes, present)
+        loss = loss_of(logits, codes, class_weights)
+        groups.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        groups.step()
+        _follow(averaged, net, min(recipe.average, (1 + step) / (10 + step)))
+        step += 1
+        if time.monotonic() - last > recipe.every:
+            last = time.monotonic()
+            found = score(averaged) if score is not None else 0.0
+            say(f"step {step} share {done:.2f} loss {float(loss.detach()):.3f} score {found:.4f}")
+            if score is not None and found > best_score:
+                best, best_score = deepcopy(averaged), found
+                if keep is not None:
+                    keep(best, best_score)
+    found = score(averaged) if score is not None else 0.0
+    if score is None or found >= best_score:
+        best, best_score = averaged, found
+        if keep is not None:
+            keep(best, best_score)
+    say(f"steps {step} score {found:.4f} best {best_score:.4f}")
+    return best.eval()
+
+
+def _pace(done: float) -> float:
+    """One cycle: up over a twentieth, down along a cosine."""
+    if done < 0.05:
+        return 0.1 + 0.9 * done / 0.05
+    return float(0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * (done - 0.05) / 0.95)))
+
+
+def _follow(averaged: SlotNet, net: SlotNet, share: float) -> None:
+    with torch.no_grad():
+        mine, theirs = averaged.state_dict(), net.state_dict()
+        for name, value in mine.items():
+            if value.is_floating_point():
+                value.lerp_(theirs[name].to(value.dtype), 1 - share)
+            else:
+                value.copy_(theirs[name])
