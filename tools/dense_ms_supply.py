@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from multiprocessing import get_all_start_methods, get_context
 from typing import Final
 
 import numpy as np
@@ -33,7 +34,9 @@ class Supply:
     def __init__(
         self, seeds: Sequence[int], workers: int, device: str = "cpu", first: int = 64
     ) -> None:
-        self._pool = ProcessPoolExecutor(max(1, workers))
+        # A forked process has all it needs; others would import this program anew.
+        way = "fork" if "fork" in get_all_start_methods() else None
+        self._pool = ProcessPoolExecutor(max(1, workers), mp_context=get_context(way))
         self._waiting: set[Future[_Made]] = {
             self._pool.submit(simulate_cover, seed, SIDE) for seed in seeds
         }
