@@ -81,36 +81,37 @@ def _grid(tokens: Tensor, prefix: int) -> Tensor:
     """Tokens (n, prefix + side², channels) → a map (n, channels, side, side)."""
     tokens = tokens[:, prefix:]
     side = round(tokens.shape[1] ** 0.5)
-    return tokens.transpose(1, 2).unflatten(2, (side, side)).contiguous()
+    n, _, channels = tokens.shape
+    return tokens.transpose(1, 2).reshape(n, channels, side, side)
+
+
+def _keep(block: nn.Module, inputs: Any, output: Tensor) -> None:
+    # On the block, so that a copy of the network reads its own.
+    block.output = output
 
 
 class _Tokens(Encoder):
     """A transformer with `blocks`: its maps are caught where the blocks give them."""
 
-    def __init__(self, model: nn.Module, blocks: nn.ModuleList, width: int, prefix: int) -> None:
+    def __init__(self, model: Any, width: int, prefix: int) -> None:
         super().__init__()
         self.model = model
         self.prefix = prefix
         self.channels = (width,) * 4
-        self._taken: dict[int, Tensor] = {}
-        self._at = taps(len(blocks))
+        self._at = taps(len(model.blocks))
         for number in self._at:
-            blocks[number].register_forward_hook(self._catch(number))
-
-    def _catch(self, number: int) -> Callable[[nn.Module, Any, Tensor], None]:
-        def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
-            self._taken[number] = output
-
-        return hook
+            model.blocks[number].register_forward_hook(_keep)
 
     def run(self, images: Tensor, bands: Sequence[Band]) -> None:
         """Send images through the blocks."""
-        self.model.forward_features(images)  # type: ignore[operator]
+        self.model.forward_features(images)
 
     def forward(self, images: Tensor, bands: Sequence[Band]) -> list[Tensor]:
         self.run(images, bands)
-        maps = [_grid(self._taken[number], self.prefix) for number in self._at]
-        self._taken.clear()
+        blocks = [self.model.blocks[number] for number in self._at]
+        maps = [_grid(block.output, self.prefix) for block in blocks]
+        for block in set(blocks):
+            del block.output
         return maps
 
     def load(self, state: State) -> None:
@@ -160,7 +161,7 @@ class _Swin(Encoder):
 
 def _vit(row: Backbone) -> Encoder:
     model = _torchgeo(row)(img_size=row.size, num_classes=0, **row.options)
-    return _Tokens(model, model.blocks, model.embed_dim, model.num_prefix_tokens)
+    return _Tokens(model, model.embed_dim, model.num_prefix_tokens)
 
 
 class _ScaleMAE(_Tokens):
@@ -168,7 +169,7 @@ class _ScaleMAE(_Tokens):
 
     def __init__(self, row: Backbone) -> None:
         model = _torchgeo(row)(img_size=row.size, res=row.gsd, num_classes=0, **row.options)
-        super().__init__(model, model.blocks, model.embed_dim, 1)
+        super().__init__(model, model.embed_dim, 1)
 
 
 class _DOFA(_Tokens):
@@ -176,11 +177,11 @@ class _DOFA(_Tokens):
 
     def __init__(self, row: Backbone) -> None:
         model = _torchgeo(row)(img_size=row.size, **row.options)
-        super().__init__(model, model.blocks, model.embed_dim, 1)
+        super().__init__(model, model.embed_dim, 1)
 
     def run(self, images: Tensor, bands: Sequence[Band]) -> None:
         waves = [_RADAR_DOFA if b.kind == "sar" else float(b.wavelength or 0) for b in bands]
-        self.model.forward_features(images, waves)  # type: ignore[operator]
+        self.model.forward_features(images, waves)
 
 
 class _CopernicusFM(_Tokens):
@@ -188,14 +189,14 @@ class _CopernicusFM(_Tokens):
 
     def __init__(self, row: Backbone) -> None:
         model = _torchgeo(row)(img_size=row.size, **row.options)
-        super().__init__(model, model.blocks, int(model.cls_token.shape[-1]), 1)
+        super().__init__(model, int(model.cls_token.shape[-1]), 1)
 
     def run(self, images: Tensor, bands: Sequence[Band]) -> None:
         radar = bands[0].kind == "sar"
         waves = [_RADAR_FM[0] if radar else 1e3 * float(b.wavelength or 0) for b in bands]
         widths = [_RADAR_FM[1] if radar else 1e3 * float(b.bandwidth or 0) for b in bands]
         unknown = torch.full((len(images), 4), torch.nan, device=images.device)
-        self.model.forward_features(images, unknown, waves, widths)  # type: ignore[operator]
+        self.model.forward_features(images, unknown, waves, widths)
 
 
 class _Panopticon(_Tokens):
@@ -204,16 +205,16 @@ class _Panopticon(_Tokens):
     def __init__(self, row: Backbone) -> None:
         whole = _torchgeo(row)(img_size=row.size, **row.options)
         model = whole.model
-        super().__init__(model, model.blocks, int(model.cls_token.shape[-1]), 1)
+        super().__init__(model, int(model.cls_token.shape[-1]), 1)
 
     def run(self, images: Tensor, bands: Sequence[Band]) -> None:
         waves = [1e3 * float(band.wavelength or 0) for band in bands]
         # The model writes into these numbers.
         ids = torch.tensor(waves, device=images.device).repeat(len(images), 1)
-        self.model.forward_features({"imgs": images, "chn_ids": ids})  # type: ignore[operator]
+        self.model.forward_features({"imgs": images, "chn_ids": ids})
 
     def load(self, state: State) -> None:
-        from torchgeo.models.panopticon import resize_abs_pos_embed
+        from torchgeo.models.copernicusfm import resize_abs_pos_embed
 
         own = self.model.state_dict()["pos_embed"].shape[1]
         given = state["pos_embed"]
@@ -305,11 +306,9 @@ class _Prithvi(_Listed):
         super().__init__(model, int(model.embed_dim))
 
     def load(self, state: State) -> None:
-        from terratorch.models.backbones.prithvi_vit import checkpoint_filter_fn_vit
-
+        adapt = _terratorch("terratorch.models.backbones.prithvi_vit").checkpoint_filter_fn_vit
         bands = self.model.pretrained_bands
-        given = checkpoint_filter_fn_vit(dict(state), self.model, bands, bands)
-        _take(self.model, given)
+        _take(self.model, adapt(dict(state), self.model, bands, bands))
 
 
 class _TerraMind(_Listed):

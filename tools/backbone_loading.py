@@ -75,7 +75,8 @@ class LoadedBackbone(nn.Module):
         order = select(self.row, bands)
         used = [bands[i] for i in order]
         ready = self._scaled(images[:, order], used)
-        return self.encoder(self._resized(torch.nan_to_num(ready)), used)
+        maps: list[Tensor] = self.encoder(self._resized(torch.nan_to_num(ready)), used)
+        return maps
 
     def _scaled(self, images: Tensor, bands: Sequence[Band]) -> Tensor:
         scaling = self.row.scaling or _of(bands, self._statistics, self.row.name)
