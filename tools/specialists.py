@@ -6,6 +6,7 @@ and a function that builds a `Model` for one scene.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn
@@ -99,6 +100,7 @@ class Specialist:
         cautions: Said with every result.
         refuses: Says why it cannot be used on a scene for another reason than its bands.
         learned: Trained on labels, and not a physical rule.
+        gsd: Metres per pixel that it was trained at, lowest and highest.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Specialist:
     cautions: tuple[str, ...] = ()
     refuses: Callable[[Scene], str | None] = _anything
     learned: bool = False
+    gsd: tuple[float, float] | None = None
 
     def fits(self, scene: Scene, reference: Scene | None) -> bool:
         """Whether it is made for such a scene, bands left aside."""
@@ -123,6 +126,13 @@ class Specialist:
         """The bands that are not there."""
         both = [scene] if reference is None else [scene, reference]
         return tuple(band for band in self.bands if not all(each.has(band) for each in both))
+
+    def distance(self, scene: Scene) -> float:
+        """How far the scene's pixel size lies outside `gsd`, in octaves; 0 where unknown."""
+        if self.gsd is None or scene.gsd is None:
+            return 0.0
+        low, high = self.gsd
+        return max(math.log2(low / scene.gsd), math.log2(scene.gsd / high), 0.0)
 
 
 class Choice(NamedTuple):
@@ -298,10 +308,19 @@ def choose(
     if model is not None:
         return Choice(able[0], f"asked for by name; {_measured(able[0], key)}")
     if best is None:
-        why = f"the first method whose bands {scene.name} has; {UNMEASURED}"
-        return Choice(able[0], why)
+        return _nearest(scene, able)
     row = next(r for r in able if key in r.scores and r.scores[key].iou >= best - _TIE)
     return Choice(row, _measured(row, key))
+
+
+def _nearest(scene: Scene, able: list[Specialist]) -> Choice:
+    """Where nothing was measured on the sensor: a rule, else the closest pixel size, then bands."""
+    rule = next((row for row in able if not row.learned), None)
+    if rule is not None:
+        return Choice(rule, f"the first method whose bands {scene.name} has; {UNMEASURED}")
+    row = min(able, key=lambda row: (row.distance(scene), -len(row.bands)))
+    size = "" if row.gsd is None else f", of pixels of {row.gsd[0]:g} to {row.gsd[1]:g} m"
+    return Choice(row, f"the closest network{size}; {UNMEASURED}")
 
 
 def _measured(row: Specialist, sensor: str) -> str:
@@ -341,7 +360,7 @@ def _refuse(
     if serving:
         raise RefusalError(
             f"{title} cannot be found on {scene.name}: {serving[0].refuses(scene)}.",
-            reason="sensor",
+            reason="resolution" if serving[0].distance(scene) else "sensor",
         )
     if not fitting:
         raise RefusalError(

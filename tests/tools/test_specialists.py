@@ -146,3 +146,30 @@ def test_for_a_comparison_only_the_rules_are_chosen_from(make_scene: MakeScene) 
     assert not choose(scene, "water", physical=True).specialist.learned
     with pytest.raises(RefusalError, match="no physical rule"):
         choose(scene, "cloud", physical=True)
+
+
+def test_among_unmeasured_rows_a_rule_goes_first_and_then_the_closest_pixel_size(
+    make_scene: MakeScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = scene_of(make_scene, SIX)
+    rule = next(row for row in SPECIALISTS if row.name == "ndvi")
+    coarse = replace(rule, name="coarse", learned=True, gsd=(100.0, 500.0))
+    close = replace(rule, name="close", learned=True, gsd=(2.0, 8.0))
+    monkeypatch.setattr(specialists, "SPECIALISTS", (coarse, close))
+    choice = choose(scene, "vegetation")
+    assert choice.specialist.name == "close"
+    assert "pixels of 2 to 8 m; accuracy not measured" in choice.why
+    monkeypatch.setattr(specialists, "SPECIALISTS", (coarse, close, rule))
+    assert choose(scene, "vegetation").specialist.name == "ndvi"
+
+
+def test_pixels_that_are_too_coarse_are_a_matter_of_resolution(
+    make_scene: MakeScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = scene_of(make_scene, SIX)
+    rule = next(row for row in SPECIALISTS if row.name == "ndvi")
+    fine = replace(rule, gsd=(0.1, 1.0), refuses=lambda scene: "its pixels are too coarse")
+    monkeypatch.setattr(specialists, "SPECIALISTS", (fine,))
+    with pytest.raises(RefusalError, match="too coarse") as caught:
+        choose(scene, "vegetation")
+    assert caught.value.reason == "resolution"
