@@ -72,7 +72,7 @@ def target_change(pair: Pair, target: str, window: Window, run: Run) -> Prepared
     )
     sides = (pair.before, pair.after)
     found = [
-        _states(side, clouds, target, window, run)
+        states_on(side, clouds, target, window, run)
         for side, clouds in zip(sides, pair.clouds, strict=True)
     ]
 
@@ -105,13 +105,13 @@ def _burn(pair: Pair) -> Prepared:
     return Prepared(difference, why, said)
 
 
-class _States(NamedTuple):
+class States(NamedTuple):
     name: str
     read: Callable[[Window], Codes]
     warnings: list[str]
 
 
-def _states(side: OnGrid, clouds: CloudScreen, target: str, window: Window, run: Run) -> _States:
+def states_on(side: OnGrid, clouds: CloudScreen, target: str, window: Window, run: Run) -> States:
     """Run the best model on one scene, on its own pixels; read it on the common grid."""
     scene = side.scene
     specialist = choose(scene, target).specialist
@@ -137,7 +137,7 @@ def _states(side: OnGrid, clouds: CloudScreen, target: str, window: Window, run:
         return np.where(np.isfinite(share), states, UNSEEN).astype(np.uint8)
 
     warnings = [*model.warnings, *specialist.cautions]
-    return _States(f"{specialist.name} ({model.method})", read, warnings)
+    return States(f"{specialist.name} ({model.method})", read, warnings)
 
 
 def _part(classes: Codes, asked: Window, inside: Window) -> NDArray[np.float32]:
