@@ -3,44 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.windows import Window
 
-from terralogue.datasets.errors import InputError
 from terralogue.datasets.scene import Scene
 from terralogue.tools import rules
-from terralogue.tools.baselines import UNSEEN, YES, Model
-from terralogue.tools.clouds import CloudScreen, screen
-from terralogue.tools.common_grid import OnGrid, common_frame
-from terralogue.tools.coregister import estimate_shift
-from terralogue.tools.dense_graded import Expectation, GradedModel, pieces
-from terralogue.tools.export import GEOJSON, GEOTIFF, PNG, RasterWriter, thinned
-from terralogue.tools.grid import Frame, crop, whole
-from terralogue.tools.measure import Tally
-from terralogue.tools.overlay import PICTURE, Entry, colour_of, draw_overlay, rgba
-from terralogue.tools.region import Placed, Region, place
+from terralogue.tools.baselines import UNSEEN, YES
+from terralogue.tools.coarse_scene import CoarseScene
+from terralogue.tools.dense_graded import GradedModel
+from terralogue.tools.export import GEOJSON, PNG, thinned
+from terralogue.tools.grid import crop
+from terralogue.tools.masks import Finding, find_target
+from terralogue.tools.overlay import PICTURE, Entry, colour_of, draw_overlay
+from terralogue.tools.region import Placed, Region
 from terralogue.tools.run import Run
-from terralogue.tools.schemas import AreaUnit, Artefact, Measurement, Segmentation
-from terralogue.tools.specialists import TITLES, UNMEASURED, Choice, Job, choose
+from terralogue.tools.schemas import AreaUnit, Measurement, Segmentation
+from terralogue.tools.specialists import TITLES, UNMEASURED
 from terralogue.tools.vectors import outline, write_geojson
 from terralogue.tools.wording import RAW, each_once, without_doi
 
-_SCREENED = ("cloud", "cloud_shadow")
 _HIDDEN_COLOUR = "#ffffff"
-_WORTH_MOVING = 0.25  # pixels; less is not worth the blur
 _HIDDEN = 254  # only in the picture: inside the region, but not observed
-
-
-class _Found(NamedTuple):
-    mask: NDArray[np.uint8]
-    tally: Tally
-    artefact: Artefact
-    expectation: Expectation
 
 
 def segment(
@@ -52,6 +37,8 @@ def segment(
     reference: Scene | None = None,
     unit: AreaUnit = "ha",
     model: str | None = None,
+    minimum_area: float = 0.0,
+    quick: bool = False,
 ) -> Segmentation:
     """Segment a target on a scene, by the best model of SPECIALISTS or by one asked for.
 
@@ -70,30 +57,35 @@ def segment(
             and a burn from what was dark before.
         unit: of the areas.
         model: name of a model, to use it instead of the best one.
+        minimum_area: patches of the target smaller than this are left out of the mask and of all
+            figures; in `unit`, or in pixels where the scene is not tied to the ground.
+        quick: a first look at coarse pixels, which takes seconds on a large scene.
 
     Raises:
-        InputError: unknown target or model, or no valid pixel.
+        InputError: unknown target or model, a minimum area below 0, or no valid pixel.
         RegionError: the region lies outside the scene.
         ClarifyError: the sensor has to be known first.
         MissingBandError: the scene lacks a band.
         RefusalError: the target cannot be told from the rest in this scene.
         NoOverlapError: the reference shows other ground.
     """
-    if target not in TITLES:
-        choose(scene, target)
-    placed = place(region, scene)
-    choice = choose(scene, target, reference, model=model)
-    used = reference if choice.specialist.reference else None
-    clouds = screen(scene, run.executor, run.progress, window=placed.window)
-    _require_pixels(scene, placed)
-    built, before = _build(scene, target, choice, clouds, used, run)
-    found = _measure(scene, target, placed, built, clouds, run)
-    title = _title(target, used)
-    measurements = found.tally.measurements(
-        label=title,
-        method=f"{choice.specialist.name}: {without_doi(built.method)}",
+    found = find_target(
+        scene,
+        target,
+        run=run,
+        region=region,
+        reference=reference,
         unit=unit,
-        artefact=found.artefact.id,
+        model=model,
+        minimum_area=minimum_area,
+        quick=quick,
+    )
+    scene, placed, built = found.scene, found.placed, found.model
+    name = found.choice.specialist.name
+    title = _title(target, found.reference)
+    method = f"{name}: {built.method}{found.note}"
+    measurements = found.tally.measurements(
+        label=title, method=without_doi(method), unit=unit, artefact=found.artefact.id
     )
     if isinstance(built, GradedModel) and built.area_factors is not None:
         measurements[1:1] = found.expectation.interval(measurements[0], built.area_factors, unit)
@@ -101,9 +93,8 @@ def segment(
     vectors = run.artefact(
         "polygons", f"{title}: outlines", f"{Path(scene.name).stem}-{target}.geojson", GEOJSON
     )
-    frame = crop(scene, placed.window)
-    properties = {"target": target, "scene": scene.name, "method": choice.specialist.name}
-    write_geojson(vectors.path, outlines, frame, properties)
+    properties = {"target": target, "scene": scene.name, "method": name}
+    write_geojson(vectors.path, outlines, crop(scene, placed.window), properties)
     picture = run.artefact(
         "preview", f"{title} over the scene", f"{Path(scene.name).stem}-{target}.png", PNG
     )
@@ -114,33 +105,21 @@ def segment(
         _shown(found.mask, placed),
         _legend(target, title, measurements),
         title=f"{title} in {scene.name}{_when(scene)}",
-        note=f"{choice.specialist.name}: {without_doi(built.method)}",
+        note=without_doi(method),
     )
+    quick_title = f"{title} (quick look)" if isinstance(scene, CoarseScene) else title
     return Segmentation(
         tool="segment",
         scenes=list(run.scene_ids),
-        title=title,
-        method=f"{choice.specialist.name}: {built.method}",
-        why=choice.why,
+        title=quick_title,
+        method=method,
+        why=found.choice.why,
         measurements=measurements,
         confidence=found.expectation.confidence,
         artefacts=[found.artefact, vectors.commit(), picture.commit()],
-        warnings=_warnings(
-            scene,
-            target,
-            choice,
-            reference,
-            [
-                *placed.warnings,
-                *found.tally.warnings,
-                *clouds.warnings,
-                *before,
-                *built.warnings,
-                *outlines.warnings,
-            ],
-        ),
+        warnings=_warnings(found, target, reference, outlines.warnings),
         target=target,
-        model=choice.specialist.name,
+        model=name,
         threshold=built.threshold,
         polygons=len(outlines.polygons),
     )
@@ -154,126 +133,6 @@ def _title(target: str, reference: Scene | None) -> str:
     if reference is not None and target in ("water", "flooded_area"):
         return "Flooded area"
     return "Water" if target == "flooded_area" else TITLES[target]
-
-
-def _require_pixels(scene: Scene, placed: Placed) -> None:
-    """Refuse a scene without any pixel before a threshold is sought in it."""
-    step = max(1.0, max(placed.window.width, placed.window.height) / 1024)
-    shape = (
-        max(1, round(placed.window.height / step)),
-        max(1, round(placed.window.width / step)),
-    )
-    seen = (
-        np.isfinite(scene.read([band.name], placed.window, shape).data).any()
-        for band in scene.bands
-    )
-    if not any(seen):
-        raise InputError(
-            f"{scene.name} has no valid pixel here: all are missing or no-data; choose another "
-            "scene or region."
-        )
-
-
-def _build(
-    scene: Scene,
-    target: str,
-    choice: Choice,
-    clouds: CloudScreen,
-    reference: Scene | None,
-    run: Run,
-) -> tuple[Model, list[str]]:
-    """The model for this scene, and what is to be said of the reference."""
-    if reference is None:
-        return choice.specialist.build(Job(scene, clouds, target)), []
-    common_frame(scene, reference)
-    frame = crop(scene, whole(scene))
-    shift, said = _shift(scene, reference, frame, choice.specialist.bands[0])
-    grid = OnGrid(reference, frame, shift)
-    earlier = screen(reference, run.executor, run.progress)
-    said += earlier.warnings
-    if scene.time and reference.time and reference.time > scene.time:
-        said.append("The reference scene is the later one; what it shows is taken for before.")
-
-    def read(bands: Sequence[str], window: Window) -> NDArray[np.float32]:
-        data = grid.read(bands, window)
-        if earlier.method is not None:
-            data[:, grid.read_mask(earlier.hidden, window)] = np.nan
-        return data
-
-    job = Job(scene, clouds, target, reference_scene=reference, reference=read)
-    return choice.specialist.build(job), said
-
-
-def _shift(
-    scene: Scene, reference: Scene, frame: Frame, band: str
-) -> tuple[tuple[float, float], list[str]]:
-    """By how many rows and columns the reference is to be moved, and what to say about it."""
-    other = OnGrid(reference, frame)
-    found = estimate_shift(
-        frame,
-        lambda window: scene.read([band], window).data[0],
-        lambda window: other.read([band], window)[0],
-    )
-    if not found.reliable:
-        return (0.0, 0.0), [
-            "Whether the reference lies exactly on the scene could not be checked; thin strips "
-            "along edges may come from misregistration."
-        ]
-    if found.length < _WORTH_MOVING:
-        return (0.0, 0.0), []
-    moved = f"The reference lay {found.length:.1f} pixels off the scene; it was moved back."
-    return (found.rows, found.columns), [moved]
-
-
-def _measure(
-    scene: Scene,
-    target: str,
-    placed: Placed,
-    model: Model,
-    clouds: CloudScreen,
-    run: Run,
-) -> _Found:
-    """Run the model over the region, window by window, into the mask file and the tally."""
-    frame = crop(scene, placed.window)
-    shape = (frame.height, frame.width)
-    mask = np.full(shape, UNSEEN, dtype=np.uint8)
-    tally = Tally(scene, ("region", "observed", "target"))
-    expectation = Expectation(scene)
-    title = TITLES[target]
-    pending = run.artefact(
-        "mask", f"{title}: mask", f"{Path(scene.name).stem}-{target}.tif", GEOTIFF
-    )
-    colours = {0: (0, 0, 0, 0), YES: rgba(colour_of(target)), UNSEEN: (0, 0, 0, 0)}
-    tags = {"TERRALOGUE_TARGET": target, "TERRALOGUE_METHOD": model.method}
-    with RasterWriter(
-        pending.path,
-        frame,
-        dtype="uint8",
-        nodata=UNSEEN,
-        bands=(f"{target}: 1 yes, 0 no, 255 not observed",),
-        colours=colours,
-        tags=tags,
-    ) as writer:
-        for window, found, probability in pieces(model, placed.window, run.executor, run.progress):
-            inside = placed.mask(window)
-            observed = inside & (found != UNSEEN)
-            if target not in _SCREENED:
-                observed &= ~clouds.hidden(window)
-            hit = observed & (found == YES)
-            tally.add(window, region=inside, observed=observed, target=hit)
-            if probability is not None:
-                expectation.add(window, probability, observed, hit)
-            local = Window(
-                window.col_off - placed.window.col_off,
-                window.row_off - placed.window.row_off,
-                window.width,
-                window.height,
-            )
-            part = np.where(observed, hit, UNSEEN).astype(np.uint8)
-            mask[local.toslices()] = part
-            writer.write(part, local)
-        tally.require_observed()
-    return _Found(mask, tally, pending.commit(), expectation)
 
 
 def _shown(mask: NDArray[np.uint8], placed: Placed) -> NDArray[np.uint8]:
@@ -308,12 +167,10 @@ def amount(measurement: Measurement) -> str:
     return f"{value:,.{min(digits, 4)}f} {symbols.get(measurement.unit, measurement.unit)}"
 
 
-def _warnings(
-    scene: Scene, target: str, choice: Choice, reference: Scene | None, others: list[str]
-) -> list[str]:
+def _warnings(found: Finding, target: str, reference: Scene | None, others: list[str]) -> list[str]:
     """Everything that has to be said, each once."""
-    specialist = choice.specialist
-    said = [*scene.warnings, *others, *specialist.cautions]
+    scene, specialist = found.scene, found.choice.specialist
+    said = [*scene.warnings, *found.warnings, *others, *specialist.cautions]
     if rules.FROM_SCENE in said and not scene.calibrated:
         raw = f"{scene.name} holds {RAW}: no published threshold applies, so one was taken "
         said[said.index(rules.FROM_SCENE)] = raw + "from the scene itself."
