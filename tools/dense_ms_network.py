@@ -1,0 +1,200 @@
+"""Networks over slots on scenes: windowed reads, blended tiles, calibrated probabilities.
+
+model = slot_model(scene, "water", ("water",), threshold=0.5)
+for window, mask in model.run(whole(scene), executor, None): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from terralogue.datasets.bands import Band
+from terralogue.datasets.dense_slots import SLOTS, slot_planes, slot_weights
+from terralogue.datasets.scene import Scene
+from terralogue.tools.baselines import Read
+from terralogue.tools.dense_graded import decided
+from terralogue.tools.dense_ms_checkpoint import WEIGHTS_FOLDER, SlotCheckpoint, read_slots
+from terralogue.tools.dense_network import mirrored
+from terralogue.tools.run import Progress
+from terralogue.tools.tiling import blend_batches
+
+Floats = NDArray[np.float32]
+
+_TILE: Final = 256
+_OVERLAP: Final = 0.2
+_BATCH: Final = 4
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where bands come from: a scene, or another one on its grid.
+
+    Attributes:
+        bands: those that fill a slot.
+        read: gives them float32 (bands, H, W) of a window inside the grid, NaN where unobserved.
+    """
+
+    bands: tuple[Band, ...]
+    read: Callable[[Window], Floats]
+
+
+@dataclass(frozen=True)
+class _Tile:
+    planes: Floats  # (dates * slots, _TILE, _TILE)
+    observed: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class SlotModel:
+    """Some classes of a network on one scene; a `GradedModel`.
+
+    Attributes:
+        now: the scene.
+        width: its columns.
+        height: its rows.
+        checkpoint: network and facts.
+        name: of the checkpoint, for people.
+        classes: whose probabilities add up to that of the target.
+        threshold: probability from which a pixel belongs to the target.
+        before: an earlier scene on the same grid; what was there already is then left out.
+    """
+
+    now: Source
+    width: int
+    height: int
+    checkpoint: SlotCheckpoint
+    name: str
+    classes: tuple[str, ...]
+    threshold: float = 0.5
+    before: Source | None = None
+
+    @property
+    def method(self) -> str:
+        """Network, classes, threshold, bands."""
+        facts = self.checkpoint.facts
+        used = ", ".join(SLOTS[row] for row in np.flatnonzero(_present(self.now)))
+        since = "" if self.before is None else ", and not so in the reference scene"
+        return (
+            f"network {self.name} on the bands {used}, probability of {' or '.join(self.classes)} "
+            f"at least {self.threshold:.2f}, calibrated with temperature "
+            f"{facts.temperature:.2f}{since}"
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """None of its own."""
+        return ()
+
+    @property
+    def area_factors(self) -> tuple[float, float] | None:
+        """True area over expected area in nine of ten validation images; of one date only."""
+        if self.before is not None or len(self.classes) != 1:
+            return None
+        return self.checkpoint.facts.area_factors.get(self.classes[0])
+
+    def run(
+        self, window: Window, executor: Executor, progress: Progress | None
+    ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+        """Cover a window; see `Model`."""
+        for part, probability in self.grade(window, executor, progress):
+            yield part, decided(probability, self.threshold)
+
+    def grade(
+        self, window: Window, executor: Executor, progress: Progress | None
+    ) -> Iterator[tuple[Window, Floats]]:
+        """Cover a window; see `GradedModel`."""
+        top, left = int(window.row_off), int(window.col_off)
+
+        def read(tile: Window) -> _Tile:
+            return self._read(top + int(tile.row_off), left + int(tile.col_off))
+
+        strips = blend_batches(
+            read, self._forward, int(window.width), int(window.height), executor,
+            size=_TILE, overlap=_OVERLAP, batch=_BATCH, progress=progress, message="Measuring",
+            in_flight=2,
+        )  # fmt: skip
+        for strip, (probability, observed) in strips:
+            part = Window(left + strip.col_off, top + strip.row_off, strip.width, strip.height)
+            yield part, np.where(observed > 0.5, probability, np.float32(np.nan))
+
+    def _read(self, row: int, column: int) -> _Tile:
+        """A square of all dates as slots, mirrored beyond the edges of the scene."""
+        rows, columns = mirrored(row, _TILE, self.height), mirrored(column, _TILE, self.width)
+        top, left = int(rows.min()), int(columns.min())
+        inside = Window(left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top)
+        dates = [self.now] if self.before is None else [self.now, self.before]
+        planes = np.concatenate([slot_planes(each.read(inside), each.bands)[0] for each in dates])
+        planes = planes[:, (rows - top)[:, None], (columns - left)[None, :]]
+        observed = np.isfinite(planes).all(axis=0)
+        return _Tile(np.where(observed, planes, np.float32(0)), observed)
+
+    def _forward(self, tiles: Sequence[_Tile]) -> Floats:
+        """Probability of the target and observation, float32 (tiles, 2, H, W)."""
+        planes = torch.from_numpy(np.stack([tile.planes for tile in tiles]))
+        count = len(SLOTS)
+        likely = self._likely(planes[:, :count], _present(self.now))
+        if self.before is not None:
+            earlier = self._likely(planes[:, count:], _present(self.before))
+            # New is what is there now and was not there; the two dates are taken one by one.
+            likely = likely * (earlier < self.threshold)
+        observed = np.stack([tile.observed for tile in tiles])
+        return np.stack([likely, observed.astype(np.float32)], axis=1)
+
+    def _likely(self, planes: torch.Tensor, present: NDArray[np.bool_]) -> Floats:
+        net, facts = self.checkpoint.net, self.checkpoint.facts
+        columns = [list(net.config.classes).index(name) for name in self.classes]
+        there = torch.from_numpy(present.astype(np.float32)).expand(len(planes), -1)
+        with torch.inference_mode():
+            shares = (net(planes, there) / facts.temperature).softmax(1)
+            return np.asarray(shares[:, columns].sum(1).numpy(), np.float32)
+
+
+def slot_model(
+    scene: Scene,
+    name: str,
+    classes: tuple[str, ...],
+    *,
+    threshold: float = 0.5,
+    reference: tuple[Scene, Read] | None = None,
+) -> SlotModel:
+    """A network of the package for one scene.
+
+    Args:
+        scene: calibrated to reflectance or dB.
+        name: of the checkpoint.
+        classes: whose probabilities add up to that of the target.
+        threshold: probability from which a pixel belongs to the target.
+        reference: an earlier scene, and what reads it on the grid of `scene`.
+    """
+
+    def read(bands: Sequence[str], window: Window) -> Floats:
+        return scene.read(bands, window).data
+
+    model = SlotModel(
+        source(scene.bands, read), scene.width, scene.height,
+        read_slots(WEIGHTS_FOLDER / name), name, classes, threshold,
+    )  # fmt: skip
+    if reference is None:
+        return model
+    earlier, read_earlier = reference
+    return replace(model, before=source(earlier.bands, read_earlier))
+
+
+def source(bands: Sequence[Band], read: Read) -> Source:
+    """Those bands that fill a slot, and how they are read."""
+    filling = slot_weights(tuple(bands)).any(axis=0)
+    used = tuple(band for band, fills in zip(bands, filling, strict=True) if fills)
+    names = [band.name for band in used]
+    return Source(used, lambda window: read(names, window))
+
+
+def _present(source: Source) -> NDArray[np.bool_]:
+    return np.asarray(slot_weights(source.bands).any(axis=1))
