@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from terralogue.eval import (
     caption,
+    change,
     classification,
     grounding,
     intent,
@@ -61,6 +62,9 @@ TASKS: dict[str, Task] = {
     "segmentation": Task("masks of a target, as the tool segment gives them",
                          "folder with images and masks, or one scene with --reference",
                          segmentation.add_arguments, segmentation.run),
+    "change": Task("what changed between two dates, as the tool detect_change tells it",
+                   "folder in the layout of OSCD or SZTAKI AirChange, or A, B and label",
+                   change.add_arguments, change.run),
     "intent": Task("route, tool and target of vague questions",
                    "items with gold (JSON lines)", intent.add_arguments, intent.run),
 }  # fmt: skip

@@ -10,11 +10,16 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from terralogue.datasets.errors import RefusalError
 from terralogue.datasets.preview import in_colour, preview_size
 from terralogue.datasets.scene import Scene
+from terralogue.tools.change_comparable import comparability
+from terralogue.tools.change_learned import CHANGE_NETS, LearnedChange, learned_change
 from terralogue.tools.change_targets import describe_pair, target_change
+from terralogue.tools.change_transitions import transition_figures
 from terralogue.tools.checks import time_text
 from terralogue.tools.common_grid import OnGrid
+from terralogue.tools.dense_graded import Expectation
 from terralogue.tools.differencing import (
     GAIN,
     LOSS,
@@ -28,7 +33,7 @@ from terralogue.tools.figures import blend, save_change
 from terralogue.tools.forest_patches import patch_figures
 from terralogue.tools.grid import Frame, crop, ground_crs, whole
 from terralogue.tools.measure import Tally
-from terralogue.tools.pairs import Pair, land_bands, make_pair, seasons_apart
+from terralogue.tools.pairs import Pair, land_bands, make_pair
 from terralogue.tools.region import Placed, Region, place
 from terralogue.tools.run import Run
 from terralogue.tools.schemas import AreaUnit, Artefact, Change, Measurement
@@ -44,7 +49,8 @@ _PREVIEW = 700
 # Tiles at once: a tile of two dates with a dozen bands is large.
 _IN_FLIGHT = 2
 _SEASONAL = (None, "vegetation", "bare_soil", "burned_area", "built_up", "snow_ice")
-_SEASON_MONTHS = 2
+BY_BANDS = "bands"
+"""As the model of any change: change vector analysis, even where a network serves."""
 _GREEN, _RED, _YELLOW = (34, 197, 94), (239, 68, 68), (250, 204, 21)
 
 
@@ -56,12 +62,15 @@ def detect_change(
     run: Run,
     region: Region | None = None,
     unit: AreaUnit = "ha",
+    model: str | None = None,
 ) -> Change:
     """Find what changed between two dates: anything, or gain and loss of a target.
 
     The scenes are brought to the coarser of their grids where they overlap, moved onto each other
     where they are misregistered, and left out where either is clouded. The mask is uint8:
-    0 unchanged, 1 changed or gained, 2 lost, 255 not observed.
+    0 unchanged, 1 changed or gained, 2 lost, 255 not observed. Any change is found by a network
+    where one serves and measured better than the bands alone; it adds the ends of a 90 % interval
+    of the area, and what changed besides in the bands.
 
     Args:
         before: The earlier scene.
@@ -70,6 +79,7 @@ def detect_change(
         run: Where results go.
         region: Only this part.
         unit: Of the areas.
+        model: Of any change: BY_BANDS, or a checkpoint's name or folder; None chooses.
 
     Raises:
         NoOverlapError: the scenes do not show the same ground.
@@ -82,8 +92,7 @@ def detect_change(
     placed = place(region, pair.frame)
     difference: Difference
     if target is None:
-        difference = AnyChange(pair, land_bands(*pair.scenes))
-        why, said = "no target was named, so any change of the bands counts", _ABOUT_ANY
+        difference, why, said = any_change(pair, model)
         learn_from = whole(pair.frame)
     else:
         prepared = target_change(pair, target, placed.window, run)
@@ -97,6 +106,13 @@ def detect_change(
         difference, pair.frame, placed.window, found.codes,
         target=target, unit=unit, artefact=found.mask.id,
     )  # fmt: skip
+    if isinstance(difference, LearnedChange):
+        ends = found.expectation.interval(measurements[0], difference.area_factors, unit)
+        measurements[1:1] = [*ends, _besides(found, difference, unit)]
+    if target is None:
+        kinds = transition_figures(pair, placed, found.codes, run, unit, found.mask.id)
+        measurements += kinds.measurements
+        said = [*said, *kinds.warnings]
     files, outlines = _outlines(found, pair, placed, target, run)
     preview = _preview(pair, placed, found.codes, target, run)
     names = list(run.scene_ids) or [scene.name for scene in (before, after)]
@@ -108,6 +124,7 @@ def detect_change(
         method=difference.method,
         why=why,
         measurements=measurements,
+        confidence=found.expectation.confidence,
         artefacts=[found.mask, *files, preview],
         warnings=_warnings(pair, placed, target, said, found.tally, outlines),
         target=target,
@@ -115,6 +132,30 @@ def detect_change(
         after=names[1],
         shift=(pair.shift.rows, pair.shift.columns) if any(pair.after.shift) else (0.0, 0.0),
     )
+
+
+def any_change(pair: Pair, model: str | None = None) -> tuple[Difference, str, list[str]]:
+    """How change of any kind is found on a pair, why so, and what has to be said.
+
+    Args:
+        pair: The scenes.
+        model: BY_BANDS, or a checkpoint's name or folder; None chooses by measured F1.
+
+    Raises:
+        RefusalError: The model that was named does not serve the pair.
+    """
+    learned, why_not = None, "asked for by name"
+    if model != BY_BANDS:
+        learned, why_not = learned_change(pair, CHANGE_NETS if model is None else (model,))
+    if learned is not None:
+        return learned.difference, learned.why, list(learned.warnings)
+    if model not in (None, BY_BANDS):
+        raise RefusalError(
+            f"The network {model} does not serve this pair: {why_not}; leave the model open.",
+            reason="sensor",
+        )
+    why = f"no target was named, so any change of the bands counts ({why_not})"
+    return AnyChange(pair, land_bands(*pair.scenes)), why, _ABOUT_ANY
 
 
 _ABOUT_ANY = [
@@ -127,6 +168,7 @@ class _Found(NamedTuple):
     mask: Artefact
     codes: NDArray[np.uint8]
     tally: Tally
+    expectation: Expectation
 
 
 @dataclass(frozen=True)
@@ -135,6 +177,8 @@ class _Piece:
     inside: NDArray[np.bool_]
     before: NDArray[np.bool_]
     after: NDArray[np.bool_]
+    other: NDArray[np.bool_]
+    probability: NDArray[np.float32] | None = None
 
 
 def fit(difference: Difference, window: Window, run: Run) -> None:
@@ -171,18 +215,24 @@ def _measure(
     """Decide pixel by pixel: the mask file, the mask and the tally."""
     frame = crop(pair.frame, placed.window)
     codes = np.full((frame.height, frame.width), UNSEEN, np.uint8)
-    tally = Tally(pair.frame, ("region", "observed", "changed", "gain", "loss", "before", "after"))
+    kinds = ("region", "observed", "changed", "gain", "loss", "before", "after", "other")
+    tally, expectation = Tally(pair.frame, kinds), Expectation(pair.frame)
     what = target or "change"
     pending = run.artefact("change", f"{TITLES.get(what, 'Change')}: mask", f"{what}.tif", GEOTIFF)
 
     def work(tile: Tile) -> _Piece:
+        inside = placed.mask(tile.core)
+        empty = np.zeros(inside.shape, np.bool_)
+        if isinstance(difference, LearnedChange):
+            graded = difference.probability(tile.read)[tile.inner]
+            part, other = difference.decided(graded), difference.other(tile.read)[tile.inner]
+            return _Piece(part, inside, empty, empty, other & (part != GAIN), graded)
         part = difference.codes(tile.read)[tile.inner]
-        empty = np.zeros(part.shape, np.bool_)
         sides = (empty, empty)
         if isinstance(difference, TargetChange) and difference.states is not None:
             states = difference.states(tile.core)
             sides = (states[0] == 1, states[1] == 1)
-        return _Piece(part, placed.mask(tile.core), *sides)
+        return _Piece(part, inside, *sides, empty)
 
     names = "1 gain, 2 loss" if target else "1 changed"
     colours = {0: (0, 0, 0, 0), GAIN: (*(_GREEN if target else _YELLOW), 255), UNSEEN: (0, 0, 0, 0)}
@@ -217,7 +267,10 @@ def _measure(
                 loss=loss,
                 before=seen & piece.before,
                 after=seen & piece.after,
+                other=seen & piece.other,
             )
+            if piece.probability is not None:
+                expectation.add(tile.core, piece.probability, seen, gain)
             local = Window(
                 tile.core.col_off - placed.window.col_off,
                 tile.core.row_off - placed.window.row_off,
@@ -228,7 +281,15 @@ def _measure(
             codes[local.toslices()] = part
             raster.write(part, local)
         tally.require_observed()
-    return _Found(pending.commit(), codes, tally)
+    return _Found(pending.commit(), codes, tally, expectation)
+
+
+def _besides(found: _Found, difference: LearnedChange, unit: AreaUnit) -> Measurement:
+    """Where the bands differ unusually though the network tells no change."""
+    return found.tally.size(
+        "other", unit, called="other_area", label="Other change of the bands",
+        method=difference.anything.method, artefact=found.mask.id,
+    )  # fmt: skip
 
 
 def _figures(
@@ -349,12 +410,7 @@ def _warnings(
     first, second = pair.scenes
     warnings = [*pair.warnings, *first.warnings, *second.warnings, *placed.warnings]
     warnings += [*tally.warnings, *describe_pair(first, second)]
-    months = seasons_apart(first, second)
-    if target in _SEASONAL and months is not None and months > _SEASON_MONTHS:
-        warnings.append(
-            f"The scenes were taken at times of the year {months} months apart: part of the "
-            "change may be the season's."
-        )
+    warnings += comparability(first, second, seasonal=target in _SEASONAL)
     warnings += said
     warnings += [text for each in outlines for text in each.warnings]
     return each_once(warnings)

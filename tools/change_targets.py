@@ -106,6 +106,8 @@ def _burn(pair: Pair) -> Prepared:
 
 
 class States(NamedTuple):
+    """A target on one date: the model, what reads it on the common grid, and what is said."""
+
     name: str
     read: Callable[[Window], Codes]
     warnings: list[str]

@@ -25,6 +25,7 @@ STAGES: Final = {
     "detect": "terralogue.tools.detect_command",
     "dense": "terralogue.tools.dense_command",
     "slots": "terralogue.tools.dense_ms_command",
+    "change": "terralogue.tools.change_training_command",
 }
 
 
