@@ -118,13 +118,14 @@ class Legend:
             InputError: it is in colours that nobody named.
         """
         if len(bands) == 1 or all(np.array_equal(bands[0], band) for band in bands[1:3]):
-            return bands[0]
+            first: NDArray[np.integer] = bands[0]
+            return first
         if not self.colours:
             raise InputError(
                 f"{name} is a picture in colour, and what its colours mean is not known; give "
                 "masks of one band with the values of --classes."
             )
-        values = np.full(bands.shape[1:], -1, np.int16)
+        values: NDArray[np.integer] = np.full(bands.shape[1:], -1, np.int16)
         for value, colour in self.colours.items():
             values[(bands[:3] == np.array(colour)[:, None, None]).all(axis=0)] = value
         return values

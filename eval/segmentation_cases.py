@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 from terralogue.datasets.errors import EOError, InputError, SceneError
@@ -18,9 +17,8 @@ from terralogue.datasets.mask_sets import IGNORED
 from terralogue.datasets.scene import Scene
 from terralogue.eval.segmentation_scores import patch_counts, pixel_counts
 from terralogue.tools.baselines import UNSEEN, YES
-from terralogue.tools.export import quiet
+from terralogue.tools.masks import find_target
 from terralogue.tools.run import Run
-from terralogue.tools.segment import segment
 from terralogue.tools.specialists import SPECIALISTS, choose
 from terralogue.tools.store import Store
 
@@ -66,25 +64,22 @@ class Bench:
         return self.store.open(self.scene_id)
 
     def find(self, target: str, model: str | None) -> Found:
-        """Segment as a person would have it done, by the model named or by the router's choice.
+        """Find as `segment` does for a person, by the model named or by the router's choice.
 
         Raises:
             SceneError: the scene cannot be read.
         """
         scene = self.scene
-        nothing = np.zeros((scene.height, scene.width), np.uint8)
         try:
             with Run(self.store, (self.scene_id,)) as run:
-                result = segment(scene, target, run=run, model=model)
-                mask = next(each for each in result.artefacts if each.kind == "mask")
-                with quiet(), rasterio.open(mask.path) as file:
-                    found = file.read(1)
+                found = find_target(scene, target, run=run, model=model)
                 run.take_back()
         except SceneError:
             raise
         except EOError as error:
-            return Found(nothing, refused=error)
-        return Found(found, result.model, result.confidence)
+            return Found(np.zeros((scene.height, scene.width), np.uint8), refused=error)
+        name = found.choice.specialist.name
+        return Found(found.mask, name, found.expectation.confidence)
 
     def rule(self, target: str) -> str | None:
         """The physical rule that the router would take; None where none serves."""

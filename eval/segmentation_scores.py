@@ -138,7 +138,8 @@ def _mean(values: Floats) -> Floats:
     known = np.isfinite(values)
     total = np.where(known, values, 0).sum(axis=-1)
     count = known.sum(axis=-1)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    mean: Floats = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return mean
 
 
 def _or_none(value: float) -> float | None:
