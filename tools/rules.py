@@ -65,6 +65,10 @@ RADAR = (
     "Radar shows calm open water only: wind roughens it, and asphalt, sand and radar shadow are "
     "as dark."
 )
+RADAR_BUILT = (
+    "Radar shows towns by the echo of their walls: slopes that face it are as bright, and roads "
+    "and squares stay dark."
+)
 SINGLE_DATE_BURN = (
     "A burn is hard to tell on one date, where dark soil and harvested fields look alike; give a "
     "scene from before the fire as reference."
@@ -95,6 +99,17 @@ SPLIT_HH = SplitRule(
 )
 SPLIT_VH = SplitRule(
     "VH", False, "Water", (-INF, -21.0), (-22.0, INF), speckle=5, instead=_RADAR_HELP
+)
+# Towns in C-band on simulated scenes: where nothing forms a group as bright, there is no town, or
+# too little of one to take a threshold from.
+SPLIT_VV_BUILT = SplitRule(
+    "VV",
+    True,
+    "Built-up area",
+    (-7.0, INF),
+    (-INF, -9.0),
+    speckle=5,
+    instead="use an optical scene",
 )
 # Without it the two groups would be sea and land.
 _SURE_WATER = ((Condition("MNDWI", 0.25), Condition("NDWI", 0.15)),)

@@ -16,6 +16,7 @@ from terralogue.tools.dense_graded import GradedModel
 from terralogue.tools.export import GEOJSON, PNG, thinned
 from terralogue.tools.grid import crop
 from terralogue.tools.masks import Finding, find_target
+from terralogue.tools.optical_sar import compare, other_kind
 from terralogue.tools.overlay import PICTURE, Entry, colour_of, draw_overlay
 from terralogue.tools.region import Placed, Region
 from terralogue.tools.run import Run
@@ -54,7 +55,8 @@ def segment(
         run: workspace, progress, executor.
         region: where to look; None is everywhere.
         reference: an earlier scene of the same place; flood is then told from permanent water,
-            and a burn from what was dark before.
+            and a burn from what was dark before. Or, for a radar scene an optical one and the
+            other way round: the target is then measured by both, and their agreement reported.
         unit: of the areas.
         model: name of a model, to use it instead of the best one.
         minimum_area: patches of the target smaller than this are left out of the mask and of all
@@ -69,12 +71,14 @@ def segment(
         RefusalError: the target cannot be told from the rest in this scene.
         NoOverlapError: the reference shows other ground.
     """
+    other = reference if other_kind(scene, reference) else None
+    earlier = reference if other is None else None
     found = find_target(
         scene,
         target,
         run=run,
         region=region,
-        reference=reference,
+        reference=earlier,
         unit=unit,
         model=model,
         minimum_area=minimum_area,
@@ -107,6 +111,14 @@ def segment(
         title=f"{title} in {scene.name}{_when(scene)}",
         note=without_doi(method),
     )
+    artefacts = [found.artefact, vectors.commit(), picture.commit()]
+    warnings = _warnings(found, target, earlier, outlines.warnings)
+    if other is not None:
+        twice = compare(found, other, target, unit=unit, run=run)
+        method += f"; on {other.name}, {twice.method}"
+        measurements += twice.measurements
+        artefacts += twice.artefacts
+        warnings = each_once([*warnings, *twice.warnings])
     quick_title = f"{title} (quick look)" if isinstance(scene, CoarseScene) else title
     return Segmentation(
         tool="segment",
@@ -116,8 +128,8 @@ def segment(
         why=found.choice.why,
         measurements=measurements,
         confidence=found.expectation.confidence,
-        artefacts=[found.artefact, vectors.commit(), picture.commit()],
-        warnings=_warnings(found, target, reference, outlines.warnings),
+        artefacts=artefacts,
+        warnings=warnings,
         target=target,
         model=name,
         threshold=built.threshold,

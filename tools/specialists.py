@@ -239,6 +239,7 @@ SPECIALISTS: tuple[Specialist, ...] = (
     _split("nbr_split", "burned_area", rules.SPLIT_NBR, rules.SINGLE_DATE_BURN),
     _rule("built_up_index", "built_up", rules.BUILT, rules.BUILT_CAUTION),
     _split("built_up_split", "built_up", rules.SPLIT_BU, rules.BUILT_CAUTION),
+    _split("radar_vv_built", "built_up", rules.SPLIT_VV_BUILT, rules.RADAR_BUILT),
     Specialist(
         "clouds",
         ("cloud", "cloud_shadow"),
