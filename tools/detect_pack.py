@@ -70,6 +70,7 @@ class Recipe:
         shrinks: keep pictures with fewer pixels where things are large enough, to save room.
         blocks: of the trunk; see `DetectorConfig`.
         width: of the pyramid and the heads.
+        iou: overlap from which a box is right.
     """
 
     classes: tuple[str, ...]
@@ -79,6 +80,7 @@ class Recipe:
     shrinks: bool = False
     blocks: int = 7
     width: int = 96
+    iou: float = 0.5
 
 
 def _aerial(data: Path, recipe: Recipe) -> Iterator[Example]:
@@ -105,8 +107,8 @@ def _ships(data: Path, recipe: Recipe) -> Iterator[Example]:
 # ★ One line per detector.
 RECIPES: Final = {
     "aerial": Recipe(AERIAL, ("R", "G", "B"), _aerial, shrinks=True),
-    "crowns": Recipe(("tree",), ("R", "G", "B"), _crowns, blocks=5, width=80),
-    "ships": Recipe(("ship",), SHIP_BANDS, _ships, zoom=2.0, blocks=5, width=80),
+    "crowns": Recipe(("tree",), ("R", "G", "B"), _crowns, blocks=5, width=80, iou=0.4),
+    "ships": Recipe(("ship",), SHIP_BANDS, _ships, zoom=2.0, blocks=5, width=80, iou=0.3),
 }
 
 

@@ -109,6 +109,30 @@ class Segmentation(ToolResult):
     polygons: int = Field(description="How many separate outlines the vector file holds")
 
 
+class FoundObject(_Model):
+    """One thing that a detector found."""
+
+    box: tuple[float, float, float, float] = Field(
+        description="left, top, right, bottom in pixels of the scene"
+    )
+    map_box: tuple[float, float, float, float] | None = Field(
+        description="left, bottom, right, top in coordinates of the scene's CRS; null without one"
+    )
+    probability: float = Field(description="Calibrated, that the box is right")
+
+
+class Detection(ToolResult):
+    """`detect_objects`."""
+
+    target: str
+    model: str = Field(description="Name in DETECTORS")
+    threshold: float = Field(description="Score from which a box is counted")
+    count: int
+    objects: list[FoundObject] = Field(
+        description="The most probable ones, 200 at most; the vector file holds all"
+    )
+
+
 class IndexResult(ToolResult):
     """`compute_index`."""
 

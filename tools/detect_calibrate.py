@@ -1,0 +1,135 @@
+"""From scores to decisions: threshold, probability and count with interval for each class.
+
+A score is how well a box is expected to fit. On pictures that training left out, a logistic
+function turns it into the probability that the box is right (Platt 1999), and the highest F1 gives
+the threshold. A count's interval rests on these probabilities: the expected number of right boxes,
+and of things that no box was near to, give the mean; its variance is that of independent decisions
+times how much more the counts of whole pictures scattered than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terralogue.tools.detect_scores import Matches, best_threshold
+
+Floats = NDArray[np.float64]
+
+FLOOR: Final = 0.05
+"""Scores below this are nothing."""
+_NORMAL_90: Final = 1.645
+# Fewer right or wrong boxes than this tell too little; all classes together stand in then.
+_FEWEST: Final = 8
+_ROUNDS: Final = 50
+_RIDGE: Final = 0.1
+
+
+@dataclass(frozen=True)
+class ClassFacts:
+    """What was learnt about one class on pictures that training left out.
+
+    Attributes:
+        threshold: score from which a box is counted.
+        slope: of the logistic function of the score's logit.
+        offset: of the same.
+        reached: share of the things that some box above FLOOR met.
+        spread: how many times more counts scatter than independent decisions would (at least 1).
+        boxes: right boxes that this rests on.
+    """
+
+    threshold: float
+    slope: float
+    offset: float
+    reached: float
+    spread: float
+    boxes: int
+
+    def probability(self, scores: Floats) -> Floats:
+        """Probability that a box is right."""
+        return _logistic(self.slope * _logit(scores) + self.offset)
+
+    def interval(self, scores: Floats) -> tuple[int, int]:
+        """The number of things, with 90 % probability, given the scores of all boxes."""
+        mean, deviation = self._moments(self.probability(scores))
+        low, high = mean - _NORMAL_90 * deviation, mean + _NORMAL_90 * deviation
+        counted = int((scores >= self.threshold).sum())
+        # What is counted is always one of the possible numbers.
+        return min(max(int(np.floor(low)), 0), counted), max(int(np.ceil(high)), counted)
+
+    def _moments(self, p: Floats) -> tuple[float, float]:
+        missed = p.sum() * (1 / max(self.reached, 0.1) - 1)
+        variance = (p * (1 - p)).sum() + missed
+        return float(p.sum() + missed), float(self.spread * np.sqrt(variance))
+
+
+def calibrate(scored: Mapping[str, Matches]) -> dict[str, ClassFacts]:
+    """Fit the facts of each class that occurs; rare ones take slope and offset of all together."""
+    kept = {name: _above(matches) for name, matches in scored.items() if matches.wanted.sum()}
+    scores = np.concatenate([each.scores for each in kept.values()])
+    right = np.concatenate([each.right for each in kept.values()])
+    common = _fit(scores, right)
+    return {name: _facts(matches, common) for name, matches in kept.items()}
+
+
+def as_settings(facts: Mapping[str, ClassFacts]) -> dict[str, dict[str, float]]:
+    """JSON-compatible."""
+    return {
+        name: {key: round(value, 4) for key, value in asdict(each).items()}
+        for name, each in facts.items()
+    }
+
+
+def from_settings(settings: Mapping[str, Mapping[str, float]]) -> dict[str, ClassFacts]:
+    """What `as_settings` wrote."""
+    return {
+        name: ClassFacts(**{**each, "boxes": int(each["boxes"])})  # type: ignore[arg-type]
+        for name, each in settings.items()
+    }
+
+
+def _above(matches: Matches) -> Matches:
+    kept = matches.scores >= FLOOR
+    return Matches(matches.scores[kept], matches.right[kept], matches.picture[kept], matches.wanted)
+
+
+def _facts(matches: Matches, common: tuple[float, float]) -> ClassFacts:
+    right = int(matches.right.sum())
+    few = min(right, len(matches.right) - right) < _FEWEST
+    slope, offset = common if few else _fit(matches.scores, matches.right)
+    reached = right / float(matches.wanted.sum())
+    facts = ClassFacts(best_threshold(matches), slope, offset, reached, 1.0, right)
+    p = facts.probability(matches.scores)
+    excess = []
+    for picture, wanted in enumerate(matches.wanted):
+        mean, deviation = facts._moments(p[matches.picture == picture])
+        if wanted or mean > 0.5:
+            excess.append((wanted - mean) ** 2 / max(deviation**2, 0.25))
+    spread = float(np.sqrt(np.mean(excess))) if excess else 1.0
+    return ClassFacts(facts.threshold, slope, offset, reached, max(spread, 1.0), right)
+
+
+def _fit(scores: Floats, right: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and offset of a logistic regression on the logit, by Newton's method with a ridge."""
+    design = np.stack([_logit(scores), np.ones(len(scores))], 1)
+    weights = np.array([1.0, 0.0])
+    prior = weights.copy()
+    for _ in range(_ROUNDS):
+        p = _logistic(design @ weights)
+        gradient = design.T @ (p - right) + _RIDGE * (weights - prior)
+        curvature = (design * (p * (1 - p))[:, None]).T @ design + _RIDGE * np.eye(2)
+        weights = weights - np.linalg.solve(curvature, gradient)
+    return float(weights[0]), float(weights[1])
+
+
+def _logit(scores: Floats) -> Floats:
+    clipped = np.clip(scores, 1e-4, 1 - 1e-4)
+    return np.asarray(np.log(clipped / (1 - clipped)))
+
+
+def _logistic(values: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(values, -30, 30))))

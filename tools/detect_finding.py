@@ -1,0 +1,168 @@
+"""A trained detector on a scene of any size: tile by tile, boxes in pixels of the scene."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from terralogue.datasets.errors import InputError
+from terralogue.datasets.scene import Scene
+from terralogue.tools.detect_calibrate import FLOOR, ClassFacts
+from terralogue.tools.detect_sources import stretch, stretched
+from terralogue.tools.detectors import DetectorChoice
+from terralogue.tools.run import Run
+from terralogue.tools.tiling import Tile, stream, tiles
+
+Floats = NDArray[np.float64]
+
+# Input of the network: what is written and its surroundings, in pixels after zooming. A scene that
+# is not larger than the whole goes in at once.
+_CORE, _HALO = 576, 160
+_WHOLE: Final = 1024
+# Beyond this a scene is read smaller, and averaged as it is brought to size.
+_FINER: Final = 2.0
+_OVERLAP: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """What was found: boxes float64 (n, 4) in pixels of the scene, and scores (n,), best first."""
+
+    boxes: Floats
+    scores: Floats
+
+    def kept(self, which: NDArray[np.bool_]) -> Boxes:
+        """Those for which a mask (n,) is True."""
+        return Boxes(self.boxes[which], self.scores[which])
+
+    @property
+    def middles(self) -> Floats:
+        """Column and row of each box's middle: (n, 2)."""
+        return np.asarray((self.boxes[:, :2] + self.boxes[:, 2:]) / 2)
+
+
+def facts_of(choice: DetectorChoice, target: str) -> ClassFacts:
+    """Threshold and calibration of a class.
+
+    Raises:
+        InputError: the checkpoint is missing, broken or was not calibrated for this class.
+    """
+    return _loaded(choice.row.folder)[1][target]
+
+
+def find_boxes(
+    scene: Scene, target: str, choice: DetectorChoice, window: Window, run: Run
+) -> Boxes:
+    """All boxes of a target in a window of a scene that reach FLOOR; not cut to a region.
+
+    Raises:
+        InputError: the checkpoint cannot be used.
+    """
+    net, _ = _loaded(choice.row.folder)
+    kind = net.config.classes.index(target)
+    read = _reader(scene, choice.row.bands)
+    longest = max(window.width, window.height) * choice.zoom
+    core, halo = (_CORE, _HALO) if longest > _WHOLE else (_WHOLE, 0)
+    size, around = max(1, round(core / choice.zoom)), round(halo / choice.zoom)
+
+    def work(tile: Tile) -> Boxes:
+        image = _zoomed(read(tile.read, choice.zoom), tile.read, choice.zoom)
+        found = _in_tile(net, image, kind)
+        moved = Boxes(found.boxes / choice.zoom, found.scores)
+        moved.boxes[:, 0::2] += tile.read.col_off
+        moved.boxes[:, 1::2] += tile.read.row_off
+        return moved.kept(_inside(moved.middles, tile.core, window))
+
+    pieces = tiles(window, size=size, halo=around)
+    parts = [found for _, found in stream(
+        work, pieces, run.executor, progress=run.progress, message="Looking for things"
+    )]  # fmt: skip
+    joined = Boxes(
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+    )
+    return _suppressed(joined)
+
+
+def _inside(middles: Floats, core: Window, whole: Window) -> NDArray[np.bool_]:
+    """Whose middle a tile owns; what hangs over the edge of the whole belongs to the nearest."""
+    x = np.clip(middles[:, 0], whole.col_off, whole.col_off + whole.width - 1e-6)
+    y = np.clip(middles[:, 1], whole.row_off, whole.row_off + whole.height - 1e-6)
+    across = (x >= core.col_off) & (x < core.col_off + core.width)
+    return np.asarray(across & (y >= core.row_off) & (y < core.row_off + core.height))
+
+
+@lru_cache(maxsize=4)
+def _loaded(folder: Path) -> tuple[Any, dict[str, ClassFacts]]:
+    # Brings torch, which a refusal should not wait for.
+    from terralogue.tools.detect_calibrate import from_settings
+    from terralogue.tools.detect_checkpoint import read_detector
+
+    checkpoint = read_detector(folder)
+    if "classes" not in checkpoint.facts:
+        raise InputError(
+            f"{folder} holds a detector without thresholds; run `terralogue train detect` with "
+            "--calibrate."
+        )
+    return checkpoint.net, from_settings(checkpoint.facts["classes"])
+
+
+def _reader(scene: Scene, bands: Sequence[str]) -> Callable[[Window, float], NDArray[np.float32]]:
+    """Reads a window as numbers in about -1 to 1, 0 where nothing was observed."""
+    plain = scene.dtype == "uint8" and len(bands) == 3
+    low, high = (np.zeros(0, np.float32),) * 2 if plain else stretch(scene, bands)
+
+    def read(window: Window, zoom: float) -> NDArray[np.float32]:
+        shape = None
+        if zoom * _FINER < 1:
+            sides = (window.height, window.width)
+            shape = (
+                max(1, round(sides[0] * zoom * _FINER)),
+                max(1, round(sides[1] * zoom * _FINER)),
+            )
+        data = scene.read(bands, window, shape).data
+        if plain:
+            return np.asarray(np.nan_to_num(data / 127.5 - 1), np.float32)
+        return stretched(data, low, high)
+
+    return read
+
+
+def _zoomed(data: NDArray[np.float32], window: Window, zoom: float) -> Any:
+    """A tensor (1, bands, H, W), enlarged or shrunk, filled up to what the network takes."""
+    import torch
+    from torch.nn import functional
+
+    from terralogue.tools.detect_model import STRIDE
+
+    image = torch.from_numpy(np.ascontiguousarray(data))[None]
+    shape = (max(1, round(window.height * zoom)), max(1, round(window.width * zoom)))
+    if tuple(image.shape[2:]) != shape:
+        image = functional.interpolate(image, shape, mode="bilinear", antialias=True)
+    down, across = (math.ceil(side / STRIDE) * STRIDE - side for side in shape)
+    return functional.pad(image, (0, across, 0, down))
+
+
+def _in_tile(net: Any, image: Any, kind: int) -> Boxes:
+    from terralogue.tools.detect_model import find
+
+    boxes, scores, kinds = find(net, image, floor=FLOOR, overlap=_OVERLAP)[0]
+    own = kinds == kind
+    return Boxes(boxes[own].double().numpy(), scores[own].double().numpy())
+
+
+def _suppressed(found: Boxes) -> Boxes:
+    """Without the weaker of two boxes that tiles have found twice, best first."""
+    import torch
+    from torchvision.ops import nms
+
+    kept = nms(torch.from_numpy(found.boxes), torch.from_numpy(found.scores), _OVERLAP).numpy()
+    return Boxes(found.boxes[kept], found.scores[kept])
