@@ -35,6 +35,7 @@ from terralogue.vlm.vlm_calibration import (
 )
 from terralogue.vlm.vlm_checkpoint import FOLDER, fingerprint, read_model
 from terralogue.vlm.vlm_decode import likelihoods
+from terralogue.vlm.vlm_nonsense import nonsense
 from terralogue.vlm.vlm_pack import Example, Pack
 from terralogue.vlm.vlm_sources import BENCHMARKS, SOURCES, prepare
 from terralogue.vlm.vlm_support import Support
@@ -44,6 +45,8 @@ from terralogue.vlm.vlm_views import views_of
 # Questions of a source, and pictures of a source, that are looked at.
 _ASKED: Final = 150
 _PICTURES: Final = 300
+# Pictures of each family of nonsense.
+_NONSENSE: Final = 150
 # Answers at least as likely as the threshold are right in this share of cases.
 _WANTED: Final = 0.8
 _LOWEST, _HIGHEST = 0.35, 0.9
@@ -158,10 +161,11 @@ def supported(
     """
     features = [_features(vlm, pack.pictures) for pack in train] + [_features(vlm, scenes[0])]
     held_out = [_features(vlm, pack.pictures) for pack in val] + [_features(vlm, scenes[1])]
+    odd = [_features(vlm, drawn) for drawn in nonsense(_NONSENSE, seed=0).values()]
     asked = sorted({e.question for pack in train for e in pack.examples if e.question})
     asked = asked[:: max(1, len(asked) // _ASKED)]
     return Support.fitted(
-        np.concatenate(features), np.concatenate(held_out),
+        np.concatenate(features), np.concatenate(held_out), np.concatenate(odd),
         encode([*SEEABLE, *asked]), encode(UNSEEABLE),
     )  # fmt: skip
 

@@ -2,14 +2,16 @@
 
 A picture is far where its features lie outside the subspace and the spread of the training
 pictures' (Mahalanobis distance in principal components, Lee et al. 2018, and the norm of what the
-components leave over, Wang et al. 2022, "ViM"). A question is far where its meaning is nearer to
+components leave over, Wang et al. 2022, "ViM"), or where a logistic regression on the same
+components, taught by pictures that show no ground (`vlm_nonsense.py`), takes it for one of those. A
+question is far where its meaning is nearer to
 questions that no picture answers (`plain_questions.py`) than to those that one does, by a logistic
 regression on sentence embeddings. Both are divided by a limit, so that 1 is at the limit.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +29,9 @@ SUPPORT: Final = "support.safetensors"
 _COMPONENTS: Final = 128
 # Share of held-out pictures within the limit.
 WITHIN: Final = 0.97
+# Share of held-out pictures that are not taken for nonsense.
+_SENSE: Final = 0.99
+_ODD_PENALTY: Final = 0.1
 # Probability that a picture answers the question, at the limit.
 ANSWERABLE: Final = 0.4
 _PENALTY: Final = 30.0
@@ -58,7 +63,9 @@ class Support:
         mean: (k,) of the features of training pictures.
         components: (components, k) principal directions, divided by their spread.
         basis: (components, k) the same, of length 1.
-        limits: (2,) of the distance within the subspace, and of what is left over.
+        limits: (2,) of what the subspace leaves over, and of the distance within it.
+        sense: (components + 2,) of the regression that tells scenes from nonsense.
+        sensible: (2,) its value at the limit, and its spread among held-out pictures.
         weights: (d,) of the regression on embeddings of questions.
         bias: (1,) of it.
     """
@@ -67,18 +74,21 @@ class Support:
     components: Floats
     basis: Floats
     limits: Floats
+    sense: Floats
+    sensible: Floats
     weights: Floats
     bias: Floats
 
     @classmethod
     def fitted(
-        cls, features: Floats, held_out: Floats, seeable: Floats, unseeable: Floats
+        cls, features: Floats, held_out: Floats, odd: Floats, seeable: Floats, unseeable: Floats
     ) -> Support:
         """Fit to training data, with limits that 97 % of held-out pictures keep.
 
         Args:
             features: (n, k) of training pictures.
             held_out: (m, k) of pictures that were not trained on.
+            odd: (o, k) of pictures that show no ground.
             seeable: (p, d) embeddings of questions that a picture answers.
             unseeable: (q, d) embeddings of questions that none does.
         """
@@ -94,25 +104,38 @@ class Support:
             (basis[:count] / sizes[:, None]).astype(np.float32),
             basis[:count].astype(np.float32),
             np.ones(2, np.float32),
+            np.zeros(count + 2, np.float32),
+            np.ones(2, np.float32),
             regression.coef_[0].astype(np.float32),
             regression.intercept_.astype(np.float32),
         )
-        limits = [np.quantile(part, WITHIN) for part in made._parts(held_out)]
-        return cls(
-            made.mean, made.components, made.basis, np.array(limits, np.float32), made.weights,
-            made.bias,
-        )  # fmt: skip
+        limits = np.quantile(made._parts(held_out)[:, -2:], WITHIN, axis=0)
+        judge = LogisticRegression(C=_ODD_PENALTY, class_weight="balanced", max_iter=5000)
+        marks = np.r_[np.ones(len(features)), np.zeros(len(odd))]
+        judge.fit(made._parts(np.concatenate([features, odd])), marks)
+        sense = judge.coef_[0].astype(np.float32)
+        values = made._parts(held_out) @ sense
+        sensible = [np.quantile(values, 1 - _SENSE), values.std()]
+        return replace(
+            made,
+            limits=limits.astype(np.float32),
+            sense=sense,
+            sensible=np.array(sensible, np.float32),
+        )
 
-    def _parts(self, features: Floats) -> tuple[Floats, Floats]:
+    def _parts(self, features: Floats) -> Floats:
+        """Components over their spread, the norm of the rest, and that of these components."""
         centred = features - self.mean
-        within = np.linalg.norm(centred @ self.components.T, axis=1)
+        within = centred @ self.components.T
         left = np.linalg.norm(centred - centred @ self.basis.T @ self.basis, axis=1)
-        return within, left
+        return np.column_stack([within, left, np.linalg.norm(within, axis=1)]).astype(np.float32)
 
     def picture(self, features: Floats) -> Floats:
         """Distance of pictures, by features (n, k): (n,), 1 at the limit."""
-        within, left = self._parts(features)
-        return np.asarray(np.maximum(within / self.limits[0], left / self.limits[1]), np.float32)
+        parts = self._parts(features)
+        odd = 1 + (self.sensible[0] - parts @ self.sense) / self.sensible[1]
+        far = (parts[:, -2:] / self.limits).max(axis=1)
+        return np.asarray(np.maximum(far, odd), np.float32)
 
     def question(self, embeddings: Floats) -> Floats:
         """Distance of questions, by sentence embeddings (n, d): (n,), 1 at the limit."""

@@ -1,8 +1,9 @@
 """Never a confident answer on nonsense: the whole agent with the embedded model.
 
-Not all of it is new to the model. Flat pictures and noise have a rule of their own, and its limit
-of distance was lowered once the portrait had passed; "who owns this field?" and "what will it look
-like next year?" are among the questions that it was calibrated on.
+Not all of it is new to the model. Noise, flat tones, drawings, charts and text are families that it
+was taught by (`vlm/vlm_nonsense.py`, other pictures of them), and its limit of distance was lowered
+once the portrait had passed; "who owns this field?" and "what will it look like next year?" are
+among the questions that it was calibrated on. What NEW_KINDS names it has never met.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from scipy.ndimage import gaussian_filter
 
 from terralogue.agent.answer import Answer
 from terralogue.agent.said import NOT_SURE
@@ -112,6 +114,108 @@ def photograph(package: str, *place: str) -> Callable[[], Picture]:
     return read
 
 
+def _grey(values: NDArray[Any]) -> Picture:
+    """Any values, stretched to 0 to 255."""
+    scaled = (values - values.min()) / np.ptp(values) * 255
+    return np.repeat(scaled.astype(np.uint8)[..., None], 3, axis=2)
+
+
+def mosaic() -> Picture:
+    rng = np.random.default_rng(3)
+    rows, columns = np.indices((SIZE, SIZE))
+    seeds, tones = rng.integers(0, SIZE, (60, 2)), rng.integers(0, 256, (60, 3), np.uint8)
+    apart = (rows[..., None] - seeds[:, 0]) ** 2 + (columns[..., None] - seeds[:, 1]) ** 2
+    return tones[apart.argmin(-1)]
+
+
+def spiral() -> Picture:
+    rows, columns = np.indices((SIZE, SIZE)) - SIZE / 2
+    return _grey(np.sin(np.hypot(rows, columns) / 6 + 3 * np.arctan2(rows, columns)))
+
+
+def fractal() -> Picture:
+    rows, columns = np.indices((SIZE, SIZE)) / SIZE
+    start = (columns * 3 - 2.2) + 1j * (rows * 2.6 - 1.3)
+    value, count = np.zeros_like(start), np.zeros((SIZE, SIZE))
+    for _ in range(40):
+        inside = np.abs(value) < 2
+        value = np.where(inside, value**2 + start, value)
+        count += inside
+    return _grey(np.sqrt(count))
+
+
+def maze() -> Picture:
+    turns = np.random.default_rng(5).integers(0, 2, (24, 24))
+
+    def paint(pen: ImageDraw.ImageDraw) -> None:
+        for (row, column), turn in np.ndenumerate(turns):
+            x, y = column * 11, row * 11
+            ends = (x, y, x + 11, y + 11) if turn else (x + 11, y, x, y + 11)
+            pen.line(ends, fill="black", width=3)
+
+    return drawn(paint)
+
+
+def halftone() -> Picture:
+    def paint(pen: ImageDraw.ImageDraw) -> None:
+        for row in range(0, SIZE, 12):
+            for column in range(0, SIZE, 12):
+                radius = 1 + 4.5 * column / SIZE
+                spot = (column - radius, row - radius, column + radius, row + radius)
+                pen.ellipse(spot, fill="black")
+
+    return drawn(paint)
+
+
+def brick_wall() -> Picture:
+    def paint(pen: ImageDraw.ImageDraw) -> None:
+        for row in range(0, SIZE, 24):
+            for column in range(-48, SIZE, 48):
+                left = column + (24 if row % 48 else 0)
+                pen.rectangle((left + 2, row + 2, left + 45, row + 21), fill="firebrick")
+
+    return drawn(paint, paper="lightgrey")
+
+
+def starry_sky() -> Picture:
+    sky = np.zeros((SIZE, SIZE, 3), np.uint8)
+    rng = np.random.default_rng(9)
+    sky[tuple(rng.integers(0, SIZE, (2, 400)))] = rng.integers(120, 256, (400, 1), np.uint8)
+    return sky
+
+
+def sheet_of_music() -> Picture:
+    places = np.random.default_rng(2).integers(0, 9, (5, 14))
+
+    def paint(pen: ImageDraw.ImageDraw) -> None:
+        for (staff, number), height in np.ndenumerate(places):
+            top, x = 20 + 48 * staff, 14 + 17 * number
+            for line in range(5):
+                pen.line((6, top + 7 * line, 250, top + 7 * line), fill="black")
+            y = top + 3.5 * height
+            pen.ellipse((x, y - 3, x + 8, y + 3), fill="black")
+            pen.line((x + 8, y, x + 8, y - 22), fill="black", width=1)
+
+    return drawn(paint)
+
+
+def fingerprint() -> Picture:
+    rows, columns = np.indices((SIZE, SIZE)) - SIZE / 2
+    bent = gaussian_filter(np.random.default_rng(4).normal(size=(SIZE, SIZE)), 30) * 600
+    return _grey(np.sin(np.hypot(rows * 1.3, columns) / 2.5 + bent))
+
+
+NEW_KINDS: dict[str, Callable[[], Picture]] = {
+    "mosaic": mosaic,
+    "spiral": spiral,
+    "fractal": fractal,
+    "maze": maze,
+    "halftone dots": halftone,
+    "brick wall": brick_wall,
+    "starry sky": starry_sky,
+    "sheet of music": sheet_of_music,
+    "fingerprint": fingerprint,
+}
 PICTURES: dict[str, Callable[[], Picture]] = {
     "white noise": white_noise,
     "grey noise": grey_noise,
@@ -126,6 +230,7 @@ PICTURES: dict[str, Callable[[], Picture]] = {
     "photo of a lion": photograph("gradio", "media_assets", "images", "lion.jpg"),
     "photo of a flower": photograph("sklearn", "datasets", "images", "flower.jpg"),
     "portrait": photograph("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg"),
+    **NEW_KINDS,
 }
 ABOUT_PICTURES = (
     "What does this picture show?",

@@ -20,6 +20,7 @@ from terralogue.vlm.vlm import Query, Task, load_vlm, tiny_vlm
 from terralogue.vlm.vlm_calibration import Calibration
 from terralogue.vlm.vlm_checkpoint import read_base, read_model, write
 from terralogue.vlm.vlm_model import ReaderModel
+from terralogue.vlm.vlm_nonsense import nonsense
 from terralogue.vlm.vlm_support import Support
 from terralogue.vlm.vlm_training import reader_of, with_adapter
 
@@ -108,7 +109,9 @@ def test_a_picture_unlike_those_of_training_is_answered_without_being_sure(
     seen = vlm.look([Query("?", (picture,))])[0].features
     features = seen + rng.normal(0, 0.01, (200, seen.shape[1])).astype(np.float32)
     words = rng.normal(0, 1, (20, 384)).astype(np.float32)
-    support = Support.fitted(features[:150], features[150:], words[:10], words[10:])
+    drawn = [each for kind in nonsense(2, seed=0, size=64).values() for each in kind]
+    odd = np.concatenate([look.features for look in vlm.look([Query("?", (p,)) for p in drawn])])
+    support = Support.fitted(features[:150], features[150:], odd, words[:10], words[10:])
     careful = EmbeddedVLM(
         vlm.clip, vlm.reader, None, Calibration(threshold=0.0), support, "tiny", "0" * 16
     )

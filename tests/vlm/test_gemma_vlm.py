@@ -23,6 +23,7 @@ from terralogue.vlm.minilm import encode
 from terralogue.vlm.train import main
 from terralogue.vlm.vlm import VLM, Query, load_vlm
 from terralogue.vlm.vlm_calibration import FILE, Calibration
+from terralogue.vlm.vlm_nonsense import nonsense
 from terralogue.vlm.vlm_pack import Example, Pack, write_pack
 from terralogue.vlm.vlm_support import Support
 from terralogue.vlm.vlm_tokens import tokens_of
@@ -154,7 +155,8 @@ def test_a_picture_unlike_those_in_training_gets_no_sure_answer(
     wholes = [view for each in shown for view in views_of([each]) if view.place == WHOLE]
     features = features_of(tokens_of(tower, wholes))
     seeable, unseeable = encode([ASKING, "Is it red?"]), encode(["Who owns it?", "What is sold?"])
-    Support.fitted(features[:10], features[10:], seeable, unseeable).write(tmp_path)
+    odd = features_of(tokens_of(tower, [views_of([each])[0] for each in nonsense(2, 0)["waves"]]))
+    Support.fitted(features[:10], features[10:], odd, seeable, unseeable).write(tmp_path)
     monkeypatch.setattr(gemma_vlm, "EMBEDDED", tmp_path)
     vlm = load_vlm(f"gemma:{adapter}")
     stripes = np.tile(np.arange(64, dtype=np.uint8) % 2 * 255, (3, 64, 1))
