@@ -188,7 +188,7 @@ _IMAGENET = Scaling(1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 _SSL4EO = "arXiv 2211.07044 (SSL4EO-S12)"
 _CC_BY = "CC-BY-4.0"
-_SEE = "not stated beside the weights"
+_SEE = "see its repository"
 _APACHE = "Apache-2.0"
 
 

@@ -29,6 +29,7 @@ from terralogue.tools.baselines import (
     rule_model,
 )
 from terralogue.tools.clouds import CloudModel, CloudScreen, why_not_network
+from terralogue.tools.foundation_checkpoints import CHECKPOINTS, Checkpoint, FinetunedModel, why_not
 from terralogue.tools.spectral import bands_of
 
 UNMEASURED = "accuracy not measured on this sensor"
@@ -204,6 +205,20 @@ def _why_no_clouds(scene: Scene) -> str | None:
     return None if scene.quality is not None else why_not_network(scene)
 
 
+def _finetuned(row: Checkpoint) -> Specialist:
+    """A published fine-tuned network; refuses where it is not on this machine."""
+    return Specialist(
+        row.name,
+        row.targets,
+        row.bands,
+        lambda job: FinetunedModel(job.scene, row),
+        cautions=(row.caution,),
+        refuses=lambda scene: why_not(row.name),
+        learned=True,
+        gsd=(row.gsd, row.gsd),
+    )
+
+
 # ★ One line per model. Among those that serve a scene the best score on its sensor wins; among
 # equals, and where nothing was measured, the first.
 SPECIALISTS: tuple[Specialist, ...] = (
@@ -249,6 +264,7 @@ SPECIALISTS: tuple[Specialist, ...] = (
         refuses=_why_no_clouds,
         learned=True,
     ),
+    *(_finetuned(row) for row in CHECKPOINTS),
 )
 
 
