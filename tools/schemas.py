@@ -133,6 +133,14 @@ class Detection(ToolResult):
     )
 
 
+class PointSegmentation(ToolResult):
+    """`segment_at_point`."""
+
+    x: float = Field(description="Column that was clicked, in pixels of the scene")
+    y: float = Field(description="Row that was clicked")
+    polygons: int = Field(description="How many separate outlines the vector file holds")
+
+
 class IndexResult(ToolResult):
     """`compute_index`."""
 
