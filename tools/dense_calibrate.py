@@ -91,7 +91,7 @@ def calibrate(dense: Dense, packs: Sequence[DensePack], targets: Targets) -> Den
             thresholds={**facts.thresholds, target: threshold},
             area_factors={
                 **facts.area_factors,
-                target: (round(low, 3), round(high, 3)),
+                target: (math.floor(1000 * low) / 1000, math.ceil(1000 * high) / 1000),
             },
         )
     return replace(dense.facts, heads=heads)
@@ -129,9 +129,12 @@ def measure(
 
 
 def _ends(ratios: NDArray[np.float64]) -> tuple[float, float]:
-    """The 5th and 95th percentile, rounded outwards: of fewer than 20 images, both extremes."""
+    """The 5th and 95th percentile, rounded outwards: of fewer than 20 images, both extremes.
+
+    Where no image shows the target nothing is known, and the interval is wide.
+    """
     if not len(ratios):
-        return 0.0, math.inf
+        return 0.0, 10.0
     low, high = _QUANTILES
     return (
         float(np.percentile(ratios, low, method="lower")),
