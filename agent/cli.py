@@ -99,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("train", help="train what is embedded", add_help=False)
     doctor = commands.add_parser("doctor", help="what is installed, which models, which device")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.add_argument("--recommend", nargs=2, metavar=("SENSOR", "TASK"), help="which model for "
+        "a sensor and a task, such as: sentinel2_l2a water")  # fmt: skip
     doctor.set_defaults(run=_doctor)
     _add_models(commands.add_parser("models", help="models that can be had, and getting one"))
     return parser
@@ -254,6 +256,10 @@ def _train(arguments: list[str]) -> int:
 
 
 def _doctor(args: argparse.Namespace) -> int:
+    if args.recommend:
+        from terralogue.tools.foundation_choice import print_recommendation
+
+        return print_recommendation(*args.recommend, as_json=args.json)
     from terralogue.agent.doctor import run
 
     return run(as_json=args.json)
@@ -261,14 +267,17 @@ def _doctor(args: argparse.Namespace) -> int:
 
 def _models_list(args: argparse.Namespace) -> int:
     from terralogue.agent.models import print_list
+    from terralogue.tools import foundation_listing
 
-    return print_list(as_json=args.json)
+    return print_list(as_json=args.json) or foundation_listing.print_list(as_json=args.json)
 
 
 def _models_get(args: argparse.Namespace) -> int:
     from terralogue.agent.models import get
+    from terralogue.tools import foundation_listing
 
-    return get(args.spec)
+    dense = args.spec.startswith(foundation_listing.PROVIDERS)
+    return foundation_listing.get(args.spec) if dense else get(args.spec)
 
 
 if __name__ == "__main__":

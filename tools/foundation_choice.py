@@ -12,8 +12,9 @@ ranked within each. A U-Net trained from nothing takes part, and wins where it w
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from terralogue.datasets.bands import INTERCHANGEABLE, Sensor
@@ -21,9 +22,14 @@ from terralogue.datasets.errors import InputError
 from terralogue.datasets.sensors import get_sensor
 from terralogue.tools.backbone_scores import BENCHMARKS, Benchmark, label
 from terralogue.tools.backbones import BACKBONES, Backbone
+from terralogue.tools.foundation_checkpoints import CHECKPOINTS, why_not
 from terralogue.tools.specialists import SPECIALISTS, TITLES
 
 _SHOWN: Final = 5
+_UNLIKE: Final = (
+    "IoU of the target, as measured here, and mean IoU over the classes of a benchmark cannot be "
+    "compared."
+)
 # What one word stands for where it was not measured itself.
 _RELATED: Final = {"flooded_area": ("water",), "water": ("flooded_area",)}
 
@@ -37,8 +43,9 @@ class Suggestion:
         why: one clause.
         score: IoU of the target (measured here), or mean IoU (published), 0 to 1; None where not
             measured.
-        ready: usable as it is; others are encoders, to train a map on.
+        ready: usable as it is.
         licence: of the weights; "" where it is part of this package.
+        lacks: what is to be done before it can be used.
     """
 
     name: str
@@ -46,6 +53,7 @@ class Suggestion:
     score: float | None
     ready: bool
     licence: str = ""
+    lacks: str = "encoder, to be trained"
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ class Recommendation:
         """For people, one line each."""
         lines = [f"For {self.task} on {self.sensor}:"]
         for number, model in enumerate(self.models, 1):
-            kind = "ready" if model.ready else "encoder, to be trained"
+            kind = "ready" if model.ready else model.lacks
             terms = f", {model.licence}" if model.licence else ""
             lines.append(f"{number}. {model.name} ({kind}{terms}): {model.why}")
         return "\n".join([*lines, *self.notes])
@@ -98,25 +106,45 @@ def recommend(sensor: str, task: str) -> Recommendation:
     benchmarks = _measured(found, wanted)
     encoders = _encoders(found, benchmarks)
     notes = [note for each in benchmarks if (note := _better(each))]
+    if benchmarks and any(model.score is not None for model in ready):
+        notes.append(_UNLIKE)
     if not encoders:
         notes.append(f"No encoder of the table reads the bands of {found.title}.")
     return Recommendation(found.key, wanted, (*ready, *encoders[:_SHOWN]), tuple(notes))
 
 
+def print_recommendation(sensor: str, task: str, *, as_json: bool) -> int:
+    """Print what `recommend` says; 0.
+
+    Raises:
+        InputError: no such sensor or task.
+    """
+    found = recommend(sensor, task)
+    print(json.dumps(asdict(found), indent=2) if as_json else found.text)
+    return 0
+
+
 def _ready(sensor: Sensor, task: str) -> list[Suggestion]:
     """Models of SPECIALISTS that the bands of the sensor allow, the best measured first."""
-    scored, others = [], []
+    scored, others, fetched = [], [], []
+    published = {row.name for row in CHECKPOINTS}
     for row in SPECIALISTS:
         if task not in row.targets or not all(sensor.band(name) for name in row.bands):
             continue
         score = row.scores.get(sensor.key)
-        if score is None:
+        if row.name in published:
+            absent = why_not(row.name)
+            why = "published; not measured here" + (f"; {absent}" if absent else "")
+            fetched.append(
+                Suggestion(row.name, why, None, absent is None, "Apache-2.0", "to be fetched")
+            )
+        elif score is None:
             others.append(Suggestion(row.name, "not measured on this sensor", None, True))
         else:
             why = f"IoU {score.iou:.2f} measured on {score.how}"
             scored.append(Suggestion(row.name, why, score.iou, True))
     scored.sort(key=lambda each: -(each.score or 0))
-    return (scored or others)[:_SHOWN]
+    return [*(scored or others)[:_SHOWN], *fetched]
 
 
 def _measured(sensor: Sensor, task: str) -> list[Benchmark]:
@@ -157,11 +185,11 @@ def _place(name: str, benchmark: Benchmark) -> tuple[int, float, str]:
 def _suggest(row: Backbone, best: tuple[int, float, str] | None, sensor: Sensor) -> Suggestion:
     if best is not None:
         _, negative, where = best
-        why = f"mean IoU {-negative:.1f} % published on {where}"
+        why = f"{row.title}, mean IoU {-negative:.1f} % published on {where}"
         return Suggestion(row.name, why, -negative / 100, False, row.licence)
     near = "trained on this sensor" if sensor.key in row.sensors else f"trained at {row.gsd:g} m"
     count = len(row.bands) or "any"
-    why = f"no score published for this; {near}, reads {count} bands"
+    why = f"{row.title}, no score published for this; {near}, reads {count} bands"
     return Suggestion(row.name, why, None, False, row.licence)
 
 
