@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 
 from terralogue.datasets.annotation_files import PictureFolder, inside, read_json, text
 from terralogue.datasets.errors import InputError
+from terralogue.datasets.registry import get_dataset
 from terralogue.datasets.samples import Box, DetectionSample, Samples
 
 # Classes of data sets → targets, where they differ in more than spaces and capitals.
@@ -68,7 +69,7 @@ def read_detection(
         raise InputError(f"{source} holds no boxes in a layout that is known: {_LAYOUTS}.")
     if not any(item.boxes for item in items):
         raise InputError(f"{source} has no boxes; give the data of another split.")
-    key = dataset or _recognised(items)
+    key = get_dataset(dataset).key if dataset else _recognised(items)
     if key == "neon_trees":  # its names are untidy, and all mean one class
         items = tuple(replace(item, labels=("tree",) * len(item.boxes)) for item in items)
     # Annotations of VOC and DOTA are one file a picture; the pictures alone identify the data.

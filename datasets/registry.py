@@ -61,6 +61,7 @@ class Dataset:
         called: what caption files call it, lower case.
         folders: the class folders by which it is recognised.
         source: where it was described.
+        iou: overlap from which a box of detection data counts as found.
     """
 
     key: str
@@ -68,12 +69,18 @@ class Dataset:
     called: tuple[str, ...] = ()
     folders: frozenset[str] = frozenset()
     source: str = ""
+    iou: float = 0.5
 
 
 def _set(
-    key: str, title: str, source: str, called: tuple[str, ...] = (), folders: str = ""
+    key: str,
+    title: str,
+    source: str,
+    called: tuple[str, ...] = (),
+    folders: str = "",
+    iou: float = 0.5,
 ) -> Dataset:
-    return Dataset(key, title, called, frozenset(folders.split()), source)
+    return Dataset(key, title, called, frozenset(folders.split()), source, iou)
 
 
 _ENTRIES = (
@@ -102,6 +109,13 @@ _ENTRIES = (
     _set("levir_cc", "LEVIR-CC", "Liu et al. 2022, doi:10.1109/TGRS.2022.3218921"),
     _set("gaia", "GAIA", "Zavras et al. 2025, arXiv:2502.09598"),
     _set("chatearthnet", "ChatEarthNet", "Yuan et al. 2024, arXiv:2402.11325"),
+    _set("nwpu_vhr10", "NWPU VHR-10", "Cheng et al. 2014, doi:10.1016/j.isprsjprs.2014.10.002"),
+    _set("rsod", "RSOD", "Long et al. 2017, doi:10.1109/TGRS.2016.2645610"),
+    _set("dota", "DOTA", "Xia et al. 2018, arXiv:1711.10398"),
+    _set("neon_trees", "NEON tree crowns", "Weinstein et al. 2021, "
+         "doi:10.1371/journal.pcbi.1009180", iou=0.4),
+    _set("sen2ships", "Vessels in ports on Sentinel-2", "Ciocarlan and Stoian 2021, "
+         "doi:10.3390/rs13214255", iou=0.3),
 )  # fmt: skip
 
 DATASETS: dict[str, Dataset] = {entry.key: entry for entry in _ENTRIES}

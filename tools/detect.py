@@ -71,7 +71,8 @@ def detect_objects(
     clouds = screen(scene, run.executor, run.progress, window=placed.window)
     tally = _seen(scene, placed, clouds, choice.row.bands[0])
     tally.require_observed()
-    found = _observed(find_boxes(scene, target, choice, placed.window, run), placed, clouds)
+    every = find_boxes(scene, [target], choice, placed.window, run)[target]
+    found = _observed(every, placed, clouds)
     counted = found.kept(found.scores >= facts.threshold)
     probabilities = facts.probability(counted.scores)
     vectors = _write_boxes(scene, target, choice, counted, probabilities, run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -59,37 +59,49 @@ def facts_of(choice: DetectorChoice, target: str) -> ClassFacts:
 
 
 def find_boxes(
-    scene: Scene, target: str, choice: DetectorChoice, window: Window, run: Run
-) -> Boxes:
-    """All boxes of a target in a window of a scene that reach FLOOR; not cut to a region.
+    scene: Scene,
+    targets: Sequence[str],
+    choice: DetectorChoice,
+    window: Window,
+    run: Run,
+    floor: float = FLOOR,
+) -> dict[str, Boxes]:
+    """All boxes of some targets in a window of a scene; not cut to a region.
+
+    Args:
+        scene: to look at.
+        targets: that the detector finds.
+        choice: the detector, and how the scene is shown to it.
+        window: of whole pixels.
+        run: progress and executor.
+        floor: lowest score.
 
     Raises:
         InputError: the checkpoint cannot be used.
     """
     net, _ = _loaded(choice.row.folder)
-    kind = net.config.classes.index(target)
+    kinds = {target: net.config.classes.index(target) for target in targets}
     read = _reader(scene, choice.row.bands)
     longest = max(window.width, window.height) * choice.zoom
     core, halo = (_CORE, _HALO) if longest > _WHOLE else (_WHOLE, 0)
     size, around = max(1, round(core / choice.zoom)), round(halo / choice.zoom)
 
-    def work(tile: Tile) -> Boxes:
+    def work(tile: Tile) -> dict[str, Boxes]:
         image = _zoomed(read(tile.read, choice.zoom), tile.read, choice.zoom)
-        found = _in_tile(net, image, kind)
-        moved = Boxes(found.boxes / choice.zoom, found.scores)
-        moved.boxes[:, 0::2] += tile.read.col_off
-        moved.boxes[:, 1::2] += tile.read.row_off
-        return moved.kept(_inside(moved.middles, tile.core, window))
+        found = _in_tile(net, image, kinds, floor)
+        for each in found.values():
+            each.boxes[:] = each.boxes / choice.zoom
+            each.boxes[:, 0::2] += tile.read.col_off
+            each.boxes[:, 1::2] += tile.read.row_off
+        return {
+            target: each.kept(_inside(each.middles, tile.core, window))
+            for target, each in found.items()
+        }
 
     pieces = tiles(window, size=size, halo=around)
-    parts = [found for _, found in stream(
-        work, pieces, run.executor, progress=run.progress, message="Looking for things"
-    )]  # fmt: skip
-    joined = Boxes(
-        np.concatenate([part.boxes for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-    )
-    return _suppressed(joined)
+    done = stream(work, pieces, run.executor, progress=run.progress, message="Looking for things")
+    parts = [found for _, found in done]
+    return {target: _suppressed([part[target] for part in parts]) for target in targets}
 
 
 def _inside(middles: Floats, core: Window, whole: Window) -> NDArray[np.bool_]:
@@ -151,18 +163,21 @@ def _zoomed(data: NDArray[np.float32], window: Window, zoom: float) -> Any:
     return functional.pad(image, (0, across, 0, down))
 
 
-def _in_tile(net: Any, image: Any, kind: int) -> Boxes:
+def _in_tile(net: Any, image: Any, kinds: Mapping[str, int], floor: float) -> dict[str, Boxes]:
     from terralogue.tools.detect_model import find
 
-    boxes, scores, kinds = find(net, image, floor=FLOOR, overlap=_OVERLAP)[0]
-    own = kinds == kind
-    return Boxes(boxes[own].double().numpy(), scores[own].double().numpy())
+    around, strength, found = find(net, image, floor=floor, overlap=_OVERLAP)[0]
+    boxes, scores = around.double().numpy(), strength.double().numpy()
+    own = {target: found.numpy() == kind for target, kind in kinds.items()}
+    return {target: Boxes(boxes[which], scores[which]) for target, which in own.items()}
 
 
-def _suppressed(found: Boxes) -> Boxes:
-    """Without the weaker of two boxes that tiles have found twice, best first."""
+def _suppressed(parts: Sequence[Boxes]) -> Boxes:
+    """The boxes of all tiles, without the weaker of two that were found twice, best first."""
     import torch
-    from torchvision.ops import nms
+    from torchvision.ops import nms  # type: ignore[import-untyped]
 
-    kept = nms(torch.from_numpy(found.boxes), torch.from_numpy(found.scores), _OVERLAP).numpy()
-    return Boxes(found.boxes[kept], found.scores[kept])
+    boxes = np.concatenate([part.boxes for part in parts])
+    scores = np.concatenate([part.scores for part in parts])
+    kept = nms(torch.from_numpy(boxes), torch.from_numpy(scores), _OVERLAP).numpy()
+    return Boxes(boxes[kept], scores[kept])

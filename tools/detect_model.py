@@ -18,7 +18,7 @@ from typing import Final
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms  # type: ignore[import-untyped]
 
 from terralogue.vlm.trunk import build_trunk
 
@@ -71,7 +71,9 @@ class DetectorNet(nn.Module):
         first = trunk.conv_stem
         assert isinstance(first, nn.Conv2d)
         self.stem = nn.Conv2d(len(config.bands), first.out_channels, 3, stride=2)
-        self.activate = trunk.bn1
+        activate = trunk.bn1
+        assert isinstance(activate, nn.Module)
+        self.activate = activate
         self.blocks = nn.ModuleList(list(trunk.blocks)[: config.blocks])  # type: ignore[arg-type]
         used = [(block, width) for block, width in _LEVELS if block < config.blocks]
         self.taps = tuple(block for block, _ in used)

@@ -52,7 +52,7 @@ def stretch(scene: Scene, bands: Sequence[str]) -> tuple[Floats, Floats]:
 def stretched(data: Floats, low: Floats, high: Floats) -> Floats:
     """Numbers (bands, H, W) so that the percentiles become -1 and 1; 0 where not observed."""
     low, high = low[:, None, None], high[:, None, None]
-    return np.nan_to_num(np.clip((data - low) / (high - low) * 2 - 1, *_RANGE))
+    return np.asarray(np.nan_to_num(np.clip((data - low) / (high - low) * 2 - 1, *_RANGE)))
 
 
 def to_bytes(values: Floats) -> NDArray[np.uint8]:

@@ -89,7 +89,7 @@ def train(
     held: Sequence[Example],
     settings: Settings,
     device: str,
-    keep: Callable[[DetectorNet], None],
+    keep: Callable[[DetectorNet], object],
     *,
     net: DetectorNet | None = None,
     say: Callable[[str], None] = print,
@@ -157,8 +157,9 @@ def _schedule(done: float) -> float:
 
 @torch.no_grad()
 def _blend(averaged: DetectorNet, net: DetectorNet, decay: float) -> None:
-    own = list(averaged.parameters())
-    torch._foreach_lerp_(own, list(net.parameters()), 1 - decay)
+    own: list[Tensor] = list(averaged.parameters())
+    other: list[Tensor] = list(net.parameters())
+    torch._foreach_lerp_(own, other, 1 - decay)
 
 
 def _report(
@@ -181,9 +182,10 @@ def score(
     net: DetectorNet, recipe: Recipe, examples: Sequence[Example], device: str, iou: float = 0.5
 ) -> dict[str, Matches]:
     """Matches of each class on the pictures that mark it."""
-    side = max(max(each.pixels.shape[1:]) / each.scale for each in examples) * recipe.zoom
-    side = math.ceil(side / STRIDE) * STRIDE
-    found = []
+    largest = max(max(each.pixels.shape[1:]) / each.scale for each in examples) * recipe.zoom
+    # On a graphics card each new shape takes seconds to set up.
+    side = 0 if device == "cpu" else math.ceil(largest / STRIDE) * STRIDE
+    found: list[tuple[Floats, Floats, NDArray[np.int64]]] = []
     for each in examples:
         image = _shown(each, recipe.zoom, side, device)
         boxes, scores, kinds = find(net, image, floor=0.02)[0]
@@ -192,12 +194,12 @@ def score(
     scored = {}
     for number, name in enumerate(recipe.classes):
         pictures = []
-        for each, (boxes, scores, kinds) in zip(examples, found, strict=True):
+        for each, (around, strength, named) in zip(examples, found, strict=True):
             if each.known[number]:
                 own = (each.kinds == number) | (each.kinds < 0)
-                mine = kinds == number
+                mine = named == number
                 pictures.append(
-                    (boxes[mine], scores[mine], each.boxes[own].astype(np.float64),
+                    (around[mine], strength[mine], each.boxes[own].astype(np.float64),
                      each.kinds[own] < 0)
                 )  # fmt: skip
         scored[name] = collect(pictures, iou)
@@ -205,11 +207,12 @@ def score(
 
 
 def _shown(example: Example, zoom: float, side: int, device: str) -> Tensor:
-    """A picture as the detector is shown it, filled up with zeros to a square."""
+    """A picture as the detector is shown it, filled up with zeros; see STRIDE and `side`."""
     pixels = values(torch.from_numpy(example.pixels)[None].to(device))
     factor = zoom / example.scale
     if abs(factor - 1) > 1e-3:
         shape = [round(each * factor) for each in pixels.shape[2:]]
         pixels = nn.functional.interpolate(pixels, shape, mode="bilinear", antialias=True)
     height, width = pixels.shape[2:]
-    return nn.functional.pad(pixels, (0, side - width, 0, side - height))
+    tall, wide = (side or math.ceil(each / STRIDE) * STRIDE for each in (height, width))
+    return nn.functional.pad(pixels, (0, wide - width, 0, tall - height))
