@@ -57,8 +57,7 @@ def understand(question: Question, inputs: Inputs, acts: Acts) -> Wanted:
         inputs: with the history.
         acts: scores of acts for a question, the likeliest first.
     """
-    if answered := _answer_to_a_question(question, inputs):
-        question = answered
+    question = completed(question, inputs)
     act = next(iter(acts(question, inputs)))
     if act == "count" and "people" in question.cues and not _countable(question):
         act = "tiny"
@@ -75,14 +74,14 @@ def _countable(question: Question) -> bool:
     return any(mention.target in lexicon.COUNTABLE for mention in question.mentions)
 
 
-def _answer_to_a_question(question: Question, inputs: Inputs) -> Question | None:
-    """Put a short reply together with the question that was asked back."""
+def completed(question: Question, inputs: Inputs) -> Question:
+    """A short reply put together with the question that it answers; any other as it is."""
     turns = inputs.history
     if len(turns) < 2 or turns[-1].role != "assistant" or len(question.tokens) > 6:
-        return None
+        return question
     asked = next((t for t in reversed(turns[:-1]) if t.role == "user"), None)
     if asked is None or not turns[-1].content.rstrip().endswith("?"):
-        return None
+        return question
     return read(f"{asked.content.rstrip('?!. ')} {question.text}")
 
 
