@@ -146,10 +146,9 @@ def _sztaki(path: Path) -> list[ChangePair]:
     for depth in ("*", "*/*", "*/*/*"):
         for mask in path.glob(f"{depth}/gt.*"):
             folder = mask.parent
-            dates = [_picture(folder, name) for name in ("im1", "im2")]
-            if None not in dates:
-                name = folder.relative_to(path).as_posix()
-                found.append(ChangePair(name, *dates, mask))  # type: ignore[arg-type]
+            before, after = (_picture(folder, name) for name in ("im1", "im2"))
+            if before is not None and after is not None:
+                found.append(ChangePair(folder.relative_to(path).as_posix(), before, after, mask))
     return found
 
 

@@ -113,13 +113,15 @@ def sun_of(scene: Scene) -> Sun | None:
     longitude, latitude = (west + east) / 2, (south + north) / 2
     if scene.time_precision == "second":
         hour = time.hour + time.minute / 60 + longitude / 15 + _equation_of_time(time) / 60
-        source = "computed from time and place"
-    else:
-        key = scene.sensor.key if scene.sensor else ""
-        if key not in _PASSES:
-            return None
-        hour, source = _PASSES[key], "computed from date, place and the usual time of passing"
-    return Sun(*solar_position(latitude, time, hour), source)
+        found = Sun(*solar_position(latitude, time, hour), "computed from time and place")
+        # A date may come as its midnight, but what the sun lit was not taken at night.
+        if found.elevation > 0:
+            return found
+    key = scene.sensor.key if scene.sensor else ""
+    if key not in _PASSES:
+        return None
+    source = "computed from date, place and the usual time of passing"
+    return Sun(*solar_position(latitude, time, _PASSES[key]), source)
 
 
 def solar_position(latitude: float, day: datetime, hour: float) -> tuple[float, float]:

@@ -27,7 +27,7 @@ CHANGE_NETS: Final = ("change_s2", "change_rgb")
 """Folders of checkpoints in tools/weights, in the order in which they are asked."""
 _FOLDER: Final = Path(__file__).parent / "weights"
 # Surroundings in pixels that are read with a window and cut off again.
-_HALO: Final = 32
+_HALO: Final = 48
 
 
 class Learned(NamedTuple):
@@ -129,7 +129,7 @@ class LearnedChange:
 
     def other(self, window: Window) -> NDArray[np.bool_]:
         """Where the bands differ unusually, whatever the networks say: bool (H, W)."""
-        return self.anything.codes(window) == GAIN
+        return np.asarray(self.anything.codes(window) == GAIN)
 
     def _read(self, window: Window) -> tuple[list[Floats], NDArray[np.bool_]]:
         dates = [side.read(self.bands, window) for side in (self.pair.before, self.pair.after)]

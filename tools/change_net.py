@@ -34,7 +34,7 @@ WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
 WEIGHTS: Final = "change.safetensors"
 CONFIG: Final = "config.json"
 # Side of the pieces that a network sees at once, and the surroundings that are cut off again.
-PIECE, CONTEXT = 384, 32
+PIECE, CONTEXT = 512, 48
 _LEVELS: Final = (16, 24, 40, 112)
 
 Floats = NDArray[np.float32]

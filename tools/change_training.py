@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from terralogue.tools.change_net import (
     ChangeConfig,
@@ -182,7 +182,7 @@ def augment(
     ]
     before, after = (
         F.grid_sample(date, grid, align_corners=False)
-        for date, grid in zip(patch.split(bands, 1), grids, strict=True)
+        for date, grid in zip((patch[:, :bands], patch[:, bands:]), grids, strict=True)
     )
     # A patch that shows another place's neighbourhood has not seen it.
     masks = F.grid_sample(masks, grids[0], align_corners=False)
@@ -211,7 +211,8 @@ def _relit(date: Tensor, light: float, rng: np.random.Generator) -> Tensor:
     parts = np.stack([gain, offset]).astype(np.float32)
     scale, shift = torch.from_numpy(parts).to(date.device)[..., None, None]
     noise = float(rng.uniform(0, 0.15))
-    return date * scale + shift + noise * torch.randn_like(date)
+    relit: Tensor = date * scale + shift + noise * torch.randn_like(date)
+    return relit
 
 
 def change_loss(logits: Tensor, changed: Tensor, seen: Tensor, dice: float) -> Tensor:
@@ -266,10 +267,8 @@ def train(
     ]
     optimiser = torch.optim.AdamW(groups, weight_decay=training.decay)
     rates = [float(group["lr"]) for group in optimiser.param_groups]
-    averaged = AveragedModel(
-        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(training.average),
-        use_buffers=True,
-    )  # fmt: skip
+    ema = get_ema_multi_avg_fn(training.average)  # type: ignore[no-untyped-call]
+    averaged = AveragedModel(net, multi_avg_fn=ema, use_buffers=True)
     began = last = time.monotonic()
     step, best = 0, -1.0
     losses: list[Tensor] = []
@@ -327,8 +326,9 @@ def validate(ensemble: Ensemble, places: Sequence[Place], device: str) -> float:
     """Pooled F1 of the changed class at the best of THRESHOLDS: to compare, not to report."""
     counts = np.zeros((len(THRESHOLDS), 3))
     for place in places:
-        scores = 1 / (1 + np.exp(-place_logits(ensemble, place, device)))
-        counts += confusions(scores, place.changed, place.seen)
+        counts += confusions(
+            sigmoid(place_logits(ensemble, place, device)), place.changed, place.seen
+        )
     return float(f1_of(counts).max())
 
 
@@ -340,6 +340,11 @@ def place_logits(ensemble: Ensemble, place: Place, device: str = "cpu") -> Float
         for each, date in zip(known, place.data, strict=True)
     ]
     return ensemble.logits(dates[0], dates[1], device)
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """Shares of logits, without overflow."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float32)
 
 
 def confusions(scores: Floats, changed: Bools, seen: Bools) -> NDArray[np.float64]:

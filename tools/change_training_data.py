@@ -13,10 +13,10 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +119,7 @@ def write_places(path: Path, places: Iterator[Place], quality: int = _QUALITY) -
     arrays: dict[str, Bytes] = {}
     index = []
     for number, place in enumerate(places):
-        groups = []
+        groups: list[tuple[str, ...]] = []
         for names, factor in _groups(place.bands):
             rows = [place.bands.index(name) for name in names]
             for date in (0, 1):
@@ -153,18 +153,15 @@ def read_places(path: Path) -> list[Place]:
         raise InputError(f"{path} is not a pack of places ({error}); make it again.") from error
 
 
-def _read(given: dict[str, object], number: int, file: np.lib.npyio.NpzFile) -> Place:
-    height, width = given["shape"]  # type: ignore[misc]
-    bands = tuple(given["bands"])  # type: ignore[arg-type, var-annotated]
+def _read(given: dict[str, Any], number: int, file: Mapping[str, Bytes]) -> Place:
+    height, width = (int(side) for side in given["shape"])
+    bands = tuple(given["bands"])
     data = np.zeros((2, len(bands), height, width), np.uint8)
-    for group, names in enumerate(given["groups"]):  # type: ignore[arg-type, var-annotated]
+    for group, names in enumerate(given["groups"]):
         for date in (0, 1):
-            blob = bytes(file[f"{number}.{date}.{group}"])
-            with Image.open(io.BytesIO(blob)) as picture:
-                picture.load()
-                if picture.size != (width, height):
-                    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-                planes = np.asarray(picture).reshape(height, width, -1)
+            with Image.open(io.BytesIO(bytes(file[f"{number}.{date}.{group}"]))) as picture:
+                fitted = picture.resize((width, height), Image.Resampling.BILINEAR)
+            planes = np.asarray(fitted).reshape(height, width, -1)
             for plane, name in enumerate(names):
                 data[date, bands.index(name)] = planes[..., plane]
     masks = np.unpackbits(file[f"{number}.masks"])[: 2 * height * width]
@@ -173,8 +170,12 @@ def _read(given: dict[str, object], number: int, file: np.lib.npyio.NpzFile) -> 
 
 
 def _groups(bands: Sequence[str]) -> list[tuple[tuple[str, ...], int]]:
-    left = [(tuple(name for name in names if name in bands), factor) for names, factor in _GROUPS]
-    return [(names, factor) for names, factor in left if names]
+    """Bands by picture: three in colour, or one in grey."""
+    found: list[tuple[tuple[str, ...], int]] = []
+    for names, factor in _GROUPS:
+        there = tuple(name for name in names if name in bands)
+        found += [(there, factor)] if len(there) == 3 else [((name,), factor) for name in there]
+    return found
 
 
 def _shrunk(planes: Bytes, factor: int) -> Bytes:
@@ -185,7 +186,7 @@ def _shrunk(planes: Bytes, factor: int) -> Bytes:
     pad = ((0, 0), (0, -height % factor), (0, -width % factor))
     whole = np.pad(planes, pad, mode="edge").astype(np.float32)
     blocks = whole.reshape(len(planes), whole.shape[1] // factor, factor, -1, factor)
-    return blocks.mean(axis=(2, 4)).round().astype(np.uint8)
+    return np.asarray(blocks.mean(axis=(2, 4)).round(), np.uint8)
 
 
 def _encoded(planes: Bytes, quality: int) -> Bytes:

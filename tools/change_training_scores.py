@@ -7,6 +7,7 @@ has the threshold that is best on all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from terralogue.datasets.change_pairs import fold_of
 from terralogue.datasets.errors import InputError
 from terralogue.tools.change_net import ChangeFacts, Floats, read_change, write_change
-from terralogue.tools.change_training import THRESHOLDS, confusions, f1_of, place_logits
+from terralogue.tools.change_training import THRESHOLDS, confusions, f1_of, place_logits, sigmoid
 from terralogue.tools.change_training_data import Place
 
 # What either kind of network serves: sensors, bands it cannot do without, metres per pixel; and
@@ -82,11 +83,7 @@ def cross_validated(held: Sequence[Held]) -> tuple[float, dict[str, float]]:
 
 
 def _counts(held: Held) -> NDArray[np.float64]:
-    return confusions(_sigmoid(held.logits), held.place.changed, held.place.seen)
-
-
-def _sigmoid(logits: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float32)
+    return confusions(sigmoid(held.logits), held.place.changed, held.place.seen)
 
 
 def calibrated(held: Sequence[Held]) -> tuple[float, float]:
@@ -116,7 +113,7 @@ def _sampled(held: Sequence[Held]) -> tuple[Floats, NDArray[np.bool_]]:
 def calibration_error(held: Sequence[Held], slope: float, offset: float) -> float:
     """Expected calibration error of the probability of change, 15 bins (Guo et al. 2017)."""
     logits, truth = _sampled(held)
-    shares = _sigmoid(np.asarray(slope * logits + offset, np.float32))
+    shares = sigmoid(np.asarray(slope * logits + offset, np.float32))
     bins = np.minimum((shares * _BINS).astype(int), _BINS - 1)
     gaps = [
         (bins == b).mean() * abs(shares[bins == b].mean() - truth[bins == b].mean())
@@ -129,7 +126,7 @@ def area_factors(held: Sequence[Held], slope: float, offset: float) -> tuple[flo
     """True area over the sum of probabilities: 5th and 95th percentile of the places."""
     ratios = []
     for each in held:
-        share = _sigmoid(np.asarray(slope * each.logits + offset, np.float32))
+        share = sigmoid(np.asarray(slope * each.logits + offset, np.float32))
         expected = float(share[each.place.seen].sum())
         ratios.append(float((each.place.changed & each.place.seen).sum()) / max(expected, 1.0))
     low, high = np.percentile(ratios, (5, 95))
@@ -165,7 +162,7 @@ def join(
     raw = float(THRESHOLDS[int(pooled.argmax())])
     slope, offset = calibrated(held)
     error = calibration_error(held, slope, offset)
-    threshold = float(_sigmoid(np.float32([slope * np.log(raw / (1 - raw)) + offset]))[0])
+    threshold = 1 / (1 + math.exp(-(slope * math.log(raw / (1 - raw)) + offset)))
     sensors, required, gsd, caution = _SERVES[name]
     facts = ChangeFacts(
         sensors, required, gsd, threshold, slope, offset,
