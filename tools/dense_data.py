@@ -87,8 +87,8 @@ def read_pack(path: Path) -> DensePack:
                 images = kept["images"]
             else:
                 blob, ends = kept["pictures"].tobytes(), kept["ends"].tolist()
-                starts = [0, *ends[:-1]]
-                images = np.stack([_decode(blob[a:b]) for a, b in zip(starts, ends, strict=True)])
+                starts = [0, *ends][: len(ends)]
+                images = np.array([_decode(blob[a:b]) for a, b in zip(starts, ends, strict=True)])
             labels = {
                 name.removeprefix(_PREFIX): kept[name]
                 for name in kept.files

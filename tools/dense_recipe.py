@@ -79,4 +79,5 @@ def prepare(
         if not path.is_file() and data is not None:
             write_pack(path, makers[source](data, part))
         found.append(read_pack(path))
+    # Some sources are too small for every part.
     return [pack for pack in found if len(pack.images)]

@@ -1,13 +1,15 @@
 """Recipe of `rgb_cover`: buildings, roads and land cover on pictures of about 0.1 to 1 m.
 
-Three heads share one network. Parts are those of `datasets.parts`, except that whole tiles of Dubai
-are left out: pieces of one tile show one neighbourhood.
+Three heads share one network. Parts are those of `datasets.parts`. Each tile of Dubai is a source,
+so that a run can leave whole neighbourhoods out: `--sources … dubai_1 dubai_4 dubai_5 dubai_6`,
+then `--score train --sources dubai_2`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -35,8 +37,8 @@ TARGETS: Final = {
     "water": ("cover", ("water",)),
     "bare_soil": ("cover", ("bare_soil",)),
 }
-DUBAI_TILES: Final[Mapping[str, Part]] = {"tile3": "val", "tile2": "test"}
-"""Tiles of Dubai that training leaves out."""
+TILES: Final = (1, 2, 3, 4, 5, 6)
+"""Of Dubai."""
 # Masks of Dubai: 1 unpaved land, 2 building, 3 road, 4 vegetation, 5 water, 0 unlabelled.
 _DUBAI = np.array([IGNORE, 0, 1, 2, 3, 4], np.uint8)
 _PIECE = 480  # pixels that half a piece of a Dubai tile fits in
@@ -113,14 +115,14 @@ def eth_roads(data: Path, wanted: Part) -> DensePack:
     return _pack("eth_roads", found, "road", (0.6, 1.3), weight=2.0)
 
 
-def dubai(data: Path, wanted: Part) -> DensePack:
-    """Land cover of Dubai (MBRSC), each piece of a tile in quarters.
+def dubai(data: Path, wanted: Part, tile: int) -> DensePack:
+    """Land cover of one tile of Dubai (MBRSC), each piece in quarters.
 
     Its buildings and roads teach the other heads too, which are judged by their own sources.
     """
     images, covers = [], []
     for stem, image, mask in pictures(data / "dubai_landcover"):
-        if DUBAI_TILES.get(stem.partition("_")[0], "train") != wanted:
+        if not stem.startswith(f"tile{tile}_") or part("dubai", stem) != wanted:
             continue
         height, width = -(-mask.shape[0] // 2), -(-mask.shape[1] // 2)
         for row in (0, height):
@@ -130,11 +132,12 @@ def dubai(data: Path, wanted: Part) -> DensePack:
                 edges = (0, _PIECE - quarter.shape[0]), (0, _PIECE - quarter.shape[1])
                 images.append(np.pad(image[:, *place], ((0, 0), *edges), mode="reflect"))
                 covers.append(np.pad(quarter, edges, constant_values=IGNORE))
-    cover = np.stack(covers)
+    cover = np.array(covers, np.uint8).reshape(-1, _PIECE, _PIECE)
     labels = {"cover": cover}
     if wanted == "train":
         labels |= {"building": _is(cover, 1), "road": _is(cover, 2)}
-    return DensePack("dubai", RGB, np.stack(images), labels, zoom=(0.6, 1.4), weight=2.5)
+    pixels = np.array(images, np.uint8).reshape(-1, 3, _PIECE, _PIECE)
+    return DensePack(f"dubai_{tile}", RGB, pixels, labels, (0.6, 1.4), weight=len(cover) / 60)
 
 
 def _is(cover: Bytes, number: int) -> Bytes:
@@ -145,9 +148,9 @@ def _is(cover: Bytes, number: int) -> Bytes:
 def _pack(
     name: str, found: list[tuple[Bytes, Bytes]], head: str, zoom: tuple[float, float], weight: float
 ) -> DensePack:
-    images, masks = zip(*found, strict=True)
-    labels = (np.stack(masks) > 0).astype(np.uint8)
-    return DensePack(name, RGB, np.stack(images), {head: labels}, zoom=zoom, weight=weight)
+    images = np.array([image for image, _ in found])
+    labels = (np.array([mask for _, mask in found]) > 0).astype(np.uint8)
+    return DensePack(name, RGB, images, {head: labels}, zoom=zoom, weight=weight)
 
 
 RECIPE: Final = DenseRecipe(
@@ -158,7 +161,7 @@ RECIPE: Final = DenseRecipe(
         "fair_single": fair_single,
         "fair_mosaic": fair_mosaic,
         "eth_roads": eth_roads,
-        "dubai": dubai,
+        **{f"dubai_{tile}": partial(dubai, tile=tile) for tile in TILES},
     },
     DenseFacts(
         sensors=("rgb_aerial", "rgb_satellite", "unknown_rgb", "naip_rgbn"),

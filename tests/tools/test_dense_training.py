@@ -17,7 +17,7 @@ from terralogue.tools.dense_calibrate import calibrate, measure
 from terralogue.tools.dense_checkpoint import Dense, DenseFacts, read_dense
 from terralogue.tools.dense_data import IGNORE, DensePack, read_pack, write_pack
 from terralogue.tools.dense_model import DenseConfig, DenseNet
-from terralogue.tools.dense_rgb import DUBAI_TILES, RECIPE
+from terralogue.tools.dense_recipe import prepare
 from terralogue.tools.dense_scores import calibration_error, fit_temperature
 from terralogue.tools.dense_training import dense_loss
 from terralogue.vlm.train import main
@@ -158,11 +158,11 @@ def test_the_interval_holds_the_true_area_of_the_images_it_was_made_from() -> No
     assert found["road"]["everything"] == pytest.approx(3 * 8 / 64)
 
 
-def test_parts_of_the_real_pictures_share_no_tile_and_no_column(data_dir: Path) -> None:
-    assert set(DUBAI_TILES.values()) == {"val", "test"}
-    counts = {
-        part: len(RECIPE.sources["fair_mosaic"](data_dir, part).images)  # type: ignore[arg-type]
-        for part in ("train", "val", "test")
-    }
-    assert counts["train"] > counts["test"] > 0
-    assert counts["val"] > 0
+def test_every_tile_of_the_real_land_cover_is_a_source_and_some_lack_a_part(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    tiles = ["dubai_4", "dubai_2"]
+    found = prepare("rgb_cover", "val", tmp_path, data_dir, tiles)
+    assert [pack.name for pack in found] == ["dubai_2"]
+    assert set(found[0].labels) == {"cover"}
+    assert len(prepare("rgb_cover", "val", tmp_path, None, tiles)) == 1
