@@ -45,7 +45,10 @@ def _parser() -> argparse.ArgumentParser:
         "val calibrates them first")  # fmt: skip
     for field in fields(DenseTraining):
         option = f"--{field.name.replace('_', '-')}"
-        add(option, type=type(field.default), default=field.default)
+        if isinstance(field.default, bool):
+            add(option, action=argparse.BooleanOptionalAction, default=field.default)
+        else:
+            add(option, type=type(field.default), default=field.default)
     return made
 
 

@@ -1,15 +1,13 @@
 """Recipe of `rgb_cover`: buildings, roads and land cover on pictures of about 0.1 to 1 m.
 
-Three heads share one network. Parts are those of `datasets.parts`. Each tile of Dubai is a source,
-so that a run can leave whole neighbourhoods out: `--sources … dubai_1 dubai_4 dubai_5 dubai_6`,
-then `--score train --sources dubai_2`.
+Three heads share one network. Parts are those of `datasets.parts`, except that whole tiles of Dubai
+are left out: pieces of one tile show one neighbourhood.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -37,8 +35,8 @@ TARGETS: Final = {
     "water": ("cover", ("water",)),
     "bare_soil": ("cover", ("bare_soil",)),
 }
-TILES: Final = (1, 2, 3, 4, 5, 6)
-"""Of Dubai."""
+DUBAI_TILES: Final[Mapping[str, Part]] = {"tile3": "val", "tile2": "test"}
+"""Tiles of Dubai that training leaves out."""
 # Masks of Dubai: 1 unpaved land, 2 building, 3 road, 4 vegetation, 5 water, 0 unlabelled.
 _DUBAI = np.array([IGNORE, 0, 1, 2, 3, 4], np.uint8)
 _PIECE = 480  # pixels that half a piece of a Dubai tile fits in
@@ -115,14 +113,14 @@ def eth_roads(data: Path, wanted: Part) -> DensePack:
     return _pack("eth_roads", found, "road", (0.6, 1.3), weight=2.0)
 
 
-def dubai(data: Path, wanted: Part, tile: int) -> DensePack:
-    """Land cover of one tile of Dubai (MBRSC), each piece in quarters.
+def dubai(data: Path, wanted: Part) -> DensePack:
+    """Land cover of Dubai (MBRSC), each piece of a tile in quarters.
 
     Its buildings and roads teach the other heads too, which are judged by their own sources.
     """
     images, covers = [], []
     for stem, image, mask in pictures(data / "dubai_landcover"):
-        if not stem.startswith(f"tile{tile}_") or part("dubai", stem) != wanted:
+        if DUBAI_TILES.get(stem.partition("_")[0], "train") != wanted:
             continue
         height, width = -(-mask.shape[0] // 2), -(-mask.shape[1] // 2)
         for row in (0, height):
@@ -132,12 +130,11 @@ def dubai(data: Path, wanted: Part, tile: int) -> DensePack:
                 edges = (0, _PIECE - quarter.shape[0]), (0, _PIECE - quarter.shape[1])
                 images.append(np.pad(image[:, *place], ((0, 0), *edges), mode="reflect"))
                 covers.append(np.pad(quarter, edges, constant_values=IGNORE))
-    cover = np.array(covers, np.uint8).reshape(-1, _PIECE, _PIECE)
+    cover = np.array(covers, np.uint8)
     labels = {"cover": cover}
     if wanted == "train":
         labels |= {"building": _is(cover, 1), "road": _is(cover, 2)}
-    pixels = np.array(images, np.uint8).reshape(-1, 3, _PIECE, _PIECE)
-    return DensePack(f"dubai_{tile}", RGB, pixels, labels, (0.6, 1.4), weight=len(cover) / 60)
+    return DensePack("dubai", RGB, np.array(images), labels, zoom=(0.6, 1.4), weight=2.5)
 
 
 def _is(cover: Bytes, number: int) -> Bytes:
@@ -161,7 +158,7 @@ RECIPE: Final = DenseRecipe(
         "fair_single": fair_single,
         "fair_mosaic": fair_mosaic,
         "eth_roads": eth_roads,
-        **{f"dubai_{tile}": partial(dubai, tile=tile) for tile in TILES},
+        "dubai": dubai,
     },
     DenseFacts(
         sensors=("rgb_aerial", "rgb_satellite", "unknown_rgb", "naip_rgbn"),

@@ -18,7 +18,7 @@ from typing import Final, cast
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from terralogue.datasets.bands import Band
@@ -46,6 +46,8 @@ class DenseTraining:
         size: of a crop in pixels.
         lr: largest learning rate of the decoder.
         encoder_lr: that of the pretrained encoder; 0 keeps it frozen.
+        depthwise: learn the encoder's depthwise kernels too: 3 % of its weights, whose gradients
+            take half of the time of a step on a CPU.
         decay: weight decay.
         average: decay of the averaged weights.
         dice: weight of the Dice loss beside the cross entropy.
@@ -59,6 +61,7 @@ class DenseTraining:
     size: int = 256
     lr: float = 1.5e-3
     encoder_lr: float = 3e-4
+    depthwise: bool = True
     decay: float = 0.02
     average: float = 0.998
     dice: float = 0.5
@@ -291,6 +294,10 @@ def _shares(weights: Sequence[float], batch: int) -> list[int]:
 
 def _optimiser(net: DenseNet, config: DenseTraining) -> torch.optim.AdamW:
     pretrained = {id(p) for module in net.encoder for p in module.parameters()}
+    if not config.depthwise:
+        for module in net.blocks.modules():
+            if isinstance(module, nn.Conv2d) and module.groups > 1:
+                module.weight.requires_grad_(False)
     groups = []
     for inside, rate in ((True, config.encoder_lr), (False, config.lr)):
         own = [p for p in net.parameters() if (id(p) in pretrained) == inside]
@@ -299,6 +306,6 @@ def _optimiser(net: DenseNet, config: DenseTraining) -> torch.optim.AdamW:
                 parameter.requires_grad_(False)
             continue
         for wide, decay in ((True, config.decay), (False, 0.0)):
-            chosen = [p for p in own if (p.ndim > 1) == wide]
+            chosen = [p for p in own if (p.ndim > 1) == wide and p.requires_grad]
             groups.append({"params": chosen, "weight_decay": decay, "highest": rate})
     return torch.optim.AdamW(groups, lr=config.lr)
