@@ -3,7 +3,8 @@
     terralogue train slots cover --out out/cover --minutes 60 --workers 2
     terralogue train slots water --data DATA --init out/cover --out out/water --minutes 20
 
-Land cover learns from the scene simulator alone. Water goes on from it with the chips of
+Land cover learns from the scene simulator, and with --adapt from real scenes without labels
+beside it. Water goes on from it with the chips of
 `water_s2l8` beside simulated scenes; every setting is cross-validated by place, and the last
 network learns from all chips.
 """
@@ -16,7 +17,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from terralogue.tools.dense_ms_training import Recipe, Tiles
     from terralogue.tools.dense_ms_water import Chips
 
-PACK: Final = "water_s2l8.npz"
 _VALIDATION_SCENES = 96
 
 
@@ -53,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--rate", type=float, default=2e-3, help="highest learning rate")
     add("--strength", type=float, default=1.0, help="of the augmentation")
     add("--real", type=float, default=0.6, help="share of the water chips among the images drawn")
+    add("--adapt", action="store_true", help="land cover: learn from real scenes without labels "
+        "too")  # fmt: skip
     add("--no-final", action="store_true", help="cross-validate water, and stop there")
     add("--seed", type=int, default=0, help="of the order and the augmentation")
     add("--device", default="cpu", help="of torch")
@@ -121,9 +123,17 @@ def _cover(args: argparse.Namespace) -> int:
     def keep(each: SlotNet, found: float) -> None:
         write_slots(args.out, each, SlotFacts())
 
+    unlabelled = _unlabelled(args).to(args.device) if args.adapt else None
     weights = class_weights(supply.tiles())
     best = train(
-        net, supply.tiles, _recipe(args), score=score, keep=keep, class_weights=weights, say=_say
+        net,
+        supply.tiles,
+        _recipe(args),
+        unlabelled=unlabelled,
+        score=score,
+        keep=keep,
+        class_weights=weights,
+        say=_say,
     )
     supply.close()
     facts = calibrated(predict(best, validation).numpy(), validation.codes.cpu().numpy(), COVERS)
@@ -133,17 +143,32 @@ def _cover(args: argparse.Namespace) -> int:
     return 0
 
 
+def _unlabelled(args: argparse.Namespace) -> Tiles:
+    from terralogue.tools.dense_ms_unlabelled import PACK, pack_cities, read_unlabelled
+
+    pack = args.packs / PACK
+    if not pack.is_file() and args.data is not None:
+        pack_cities(args.data, pack)
+    return read_unlabelled(pack, _chips(args))
+
+
+def _chips(args: argparse.Namespace) -> Chips:
+    from terralogue.tools.dense_ms_water import PACK, pack_chips, read_chips
+
+    pack = args.packs / PACK
+    if not pack.is_file() and args.data is not None:
+        pack_chips(args.data / "water_s2l8", pack)
+    return read_chips(pack)
+
+
 def _water(args: argparse.Namespace) -> int:
     from terralogue.tools.dense_ms_calibration import calibrated
     from terralogue.tools.dense_ms_checkpoint import write_slots
     from terralogue.tools.dense_ms_supply import Supply, as_water
     from terralogue.tools.dense_ms_training import predict, train
-    from terralogue.tools.dense_ms_water import held_out, pack_chips, read_chips, water_score
+    from terralogue.tools.dense_ms_water import held_out, water_score
 
-    pack = args.packs / PACK
-    if not pack.is_file() and args.data is not None:
-        pack_chips(args.data / "water_s2l8", pack)
-    chips = read_chips(pack)
+    chips = _chips(args)
     simulated = as_water(Supply(range(args.tiles), args.workers, args.device).all())
     recipe = replace(_recipe(args), every=1e9)
     logits = np.zeros((len(chips.water), 2, *chips.water.shape[1:]), np.float32)

@@ -1,5 +1,9 @@
 """Training of a `SlotNet`: cross-entropy with Dice loss, averaged weights, the best kept.
 
+Real images without labels may help: the averaged network labels what it is sure of, and the
+trained one learns to give the same under another light and with fewer bands (FixMatch, Sohn et
+al. 2020, arXiv 2001.07685; mean teacher, Tarvainen and Valpola 2017, arXiv 1703.01780).
+
 Losses: Milletari et al. 2016 (Dice, arXiv 1606.04797). Weights are averaged over the last steps by
 an exponential moving average, which is what is validated and kept.
 """
@@ -22,6 +26,8 @@ from terralogue.tools.dense_ms_augment import augment
 from terralogue.tools.dense_ms_model import SlotNet
 
 IGNORED = 255
+# Share of the schedule after which the averaged network is good enough to label real images.
+_ALONE = 0.3
 
 
 class Tiles(NamedTuple):
@@ -76,6 +82,8 @@ class Recipe:
         strength: of the augmentation.
         drop: share of the images that lose bands.
         every: seconds between validations.
+        unlabelled: images without labels in a step, where there are any.
+        sure: probability from which the averaged network labels a pixel of those.
     """
 
     minutes: float = 4.0
@@ -87,6 +95,8 @@ class Recipe:
     strength: float = 1.0
     drop: float = 0.6
     every: float = 20.0
+    unlabelled: int = 12
+    sure: float = 0.85
 
 
 class Confusion:
@@ -152,6 +162,7 @@ def train(
     more: Callable[[], Tiles],
     recipe: Recipe,
     *,
+    unlabelled: Tiles | None = None,
     score: Callable[[SlotNet], float] | None = None,
     keep: Callable[[SlotNet, float], None] | None = None,
     class_weights: Tensor | None = None,
@@ -164,6 +175,7 @@ def train(
         more: gives the tiles to draw from, on the device; asked at every step, so that there may
             be more of them later.
         recipe: how.
+        unlabelled: real images that the averaged network labels where it is sure.
         score: of the averaged network, the higher the better.
         keep: called with every network that is better than those before.
         class_weights: of the cross-entropy.
@@ -184,6 +196,8 @@ def train(
             group["lr"] = recipe.rate * _pace(done)
         tiles = more()
         chosen = tiles.at(torch.randint(len(tiles.codes), (recipe.batch,)))
+        if unlabelled is not None and done > _ALONE:
+            chosen = chosen.plus(_labelled(averaged, unlabelled, recipe))
         planes, present, codes = augment(
             chosen.planes.float(),
             chosen.present,
@@ -216,6 +230,17 @@ def train(
             keep(best, best_score)
     say(f"steps {step} score {found:.4f} best {best_score:.4f}")
     return best.eval()
+
+
+def _labelled(teacher: SlotNet, unlabelled: Tiles, recipe: Recipe) -> Tiles:
+    """Some real images with the classes that the averaged network is sure of."""
+    some = unlabelled.at(torch.randint(len(unlabelled.codes), (recipe.unlabelled,)))
+    teacher.eval()
+    with torch.no_grad():
+        logits = teacher(some.planes.float().nan_to_num(0.0), some.present)
+    likely, codes = logits.softmax(1).max(1)
+    sure = torch.where(likely >= recipe.sure, codes, IGNORED).to(torch.uint8)
+    return Tiles(some.planes, some.present, sure)
 
 
 def _pace(done: float) -> float:

@@ -18,6 +18,7 @@ from terralogue.datasets.dense_slots import slot_planes
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.sensors import SENSORS
 
+PACK: Final = "water_s2l8.npz"
 # Numbers of the chips of one place, or of one region that repeats itself.
 PLACES: Final = (
     (16, 19, 187, 191, 203),
