@@ -10,7 +10,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from terralogue.datasets.errors import RefusalError
+from terralogue.datasets.errors import InputError, RefusalError
 from terralogue.datasets.preview import in_colour, preview_size
 from terralogue.datasets.scene import Scene
 from terralogue.tools.change_comparable import comparability
@@ -79,7 +79,8 @@ def detect_change(
         run: Where results go.
         region: Only this part.
         unit: Of the areas.
-        model: Of any change: BY_BANDS, or a checkpoint's name or folder; None chooses.
+        model: Of any change: bands (change vector analysis), change_s2 or change_rgb; by default
+            the one that measured best.
 
     Raises:
         NoOverlapError: the scenes do not show the same ground.
@@ -88,6 +89,12 @@ def detect_change(
         ClarifyError: the sensor of one is not known.
         InputError: no such target, or nothing was observed on both dates.
     """
+    if model not in (None, BY_BANDS, *CHANGE_NETS) or (model and target):
+        known = ", ".join((BY_BANDS, *CHANGE_NETS))
+        raise InputError(
+            f"The model {model!r} cannot be used for change of {target or 'any kind'}; models are "
+            f"for any change: {known}."
+        )
     pair = make_pair(before, after, run)
     placed = place(region, pair.frame)
     difference: Difference
@@ -100,7 +107,7 @@ def detect_change(
         learn_from = placed.window
     fit(difference, learn_from, run)
     found = _measure(pair, placed, difference, target, run)
-    title = f"{TITLES[target]}: gain and loss" if target else "Change of any kind"
+    title = f"{TITLES[target]}: gain and loss" if target else _title(difference)
     measurements = _figures(found.tally, target, unit, difference.method, found.mask.id)
     measurements += patch_figures(
         difference, pair.frame, placed.window, found.codes,
@@ -114,7 +121,8 @@ def detect_change(
         measurements += kinds.measurements
         said = [*said, *kinds.warnings]
     files, outlines = _outlines(found, pair, placed, target, run)
-    preview = _preview(pair, placed, found.codes, target, run)
+    what = f"{TITLES[target]}: change" if target else title
+    preview = _preview(pair, placed, found.codes, target, what, run)
     names = list(run.scene_ids) or [scene.name for scene in (before, after)]
     names = names[::-1] if pair.swapped else names
     return Change(
@@ -156,6 +164,12 @@ def any_change(pair: Pair, model: str | None = None) -> tuple[Difference, str, l
         )
     why = f"no target was named, so any change of the bands counts ({why_not})"
     return AnyChange(pair, land_bands(*pair.scenes)), why, _ABOUT_ANY
+
+
+def _title(difference: Difference) -> str:
+    if isinstance(difference, LearnedChange):
+        return difference.ensemble.facts.title
+    return "Change of any kind"
 
 
 _ABOUT_ANY = [
@@ -348,7 +362,7 @@ def _outlines(
 
 
 def _preview(
-    pair: Pair, placed: Placed, codes: NDArray[np.uint8], target: str | None, run: Run
+    pair: Pair, placed: Placed, codes: NDArray[np.uint8], target: str | None, what: str, run: Run
 ) -> Artefact:
     """Before, after, and what changed, side by side."""
     frame = crop(pair.frame, placed.window)
@@ -381,7 +395,6 @@ def _preview(
     if (inside == UNSEEN).any():
         legend["Not observed on both dates"] = (25, 25, 25)
     scenes = pair.scenes
-    what = f"{TITLES[target]}: change" if target else "Change of any kind"
     pending = run.artefact("preview", f"{what}, before and after", "change.png", PNG)
     save_change(
         pending.path,

@@ -178,6 +178,7 @@ class ChangeFacts:
         f1: of the changed class, pooled over places held out in cross-validation.
         baseline_f1: of change vector analysis on the same places.
         how: what the scores were measured on.
+        title: what it finds, for people.
         caution: said with every result.
     """
 
@@ -192,6 +193,7 @@ class ChangeFacts:
     f1: float = 0.0
     baseline_f1: float = 0.0
     how: str = ""
+    title: str = "Change"
     caution: str = ""
 
 

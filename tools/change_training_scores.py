@@ -27,11 +27,13 @@ from terralogue.tools.change_training_data import Place
 _SERVES: Final = {
     "s2": (
         ("sentinel2_l1c", "sentinel2_l2a"), ("B", "G", "R", "N"), (8.0, 22.0),
+        "Change by building",
         "The network was taught building and road works between dates (OSCD); other changes, such "
         "as of crops or water, count as none.",
     ),
     "rgb": (
         ("unknown_rgb", "rgb_aerial", "rgb_satellite", "naip_rgbn"), ("R", "G", "B"), (0.4, 2.5),
+        "Change by building, ploughing and planting",
         "The network was taught new buildings and works, fresh ploughing and planted trees at two "
         "places (SZTAKI AirChange); elsewhere it is less sure than it says.",
     ),
@@ -163,11 +165,12 @@ def join(
     slope, offset = calibrated(held)
     error = calibration_error(held, slope, offset)
     threshold = 1 / (1 + math.exp(-(slope * math.log(raw / (1 - raw)) + offset)))
-    sensors, required, gsd, caution = _SERVES[name]
+    sensors, required, gsd, title, caution = _SERVES[name]
     facts = ChangeFacts(
         sensors, required, gsd, threshold, slope, offset,
         area_factors(held, slope, offset), error, f1, baseline_f1,
-        f"{len(held)} places held out from training, in {len(folders)} folds", caution,
+        f"{len(held)} places held out from training, in {len(folders)} folds",
+        title, caution,
     )  # fmt: skip
     nets = [net for folder in folders for net in read_change(folder).nets]
     digest = write_change(out, nets, facts, flips=2)

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from terralogue.datasets.errors import InputError, RefusalError
 from terralogue.datasets.scene import Scene
-from terralogue.tools.change import BY_BANDS, detect_change
+from terralogue.tools.change import BY_BANDS, any_change, detect_change
 from terralogue.tools.change_net import (
     ChangeConfig,
     ChangeFacts,
@@ -28,6 +28,7 @@ from terralogue.tools.change_training import ChangeTraining, train
 from terralogue.tools.change_training_command import main
 from terralogue.tools.change_training_data import Place, read_places, write_places
 from terralogue.tools.change_training_scores import Held, calibrated, cross_validated
+from terralogue.tools.pairs import make_pair
 from terralogue.tools.run import Run
 from terralogue.tools.store import Store
 
@@ -191,11 +192,12 @@ def scenes(make_scene: MakeScene) -> tuple[tuple[Scene, Scene], np.ndarray]:
 
 
 def test_detect_change_uses_the_network_that_earns_it(
-    make_scene: MakeScene, checkpoint: Path, tmp_path: Path
+    make_scene: MakeScene, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dates, changed = scenes(make_scene)
     run = Run(Store(tmp_path / "workspace"))
-    found = detect_change(*dates, run=run, model=str(checkpoint))
+    monkeypatch.setattr("terralogue.tools.change.CHANGE_NETS", (str(checkpoint),))
+    found = detect_change(*dates, run=run)
     with rasterio.open(found.artefacts[0].path) as mask:
         codes = mask.read(1)
     both = ((codes == 1) & changed).sum()
@@ -211,13 +213,15 @@ def test_detect_change_uses_the_network_that_earns_it(
     plain = detect_change(*dates, run=run, model=BY_BANDS)
     assert "change vector analysis" in plain.method
     assert plain.confidence is None
+    with pytest.raises(InputError, match="models are for any change: bands"):
+        detect_change(*dates, run=run, model="nothing")
 
 
 def test_a_network_that_does_not_serve_is_refused(
     make_scene: MakeScene, checkpoint: Path, tmp_path: Path
 ) -> None:
     dates, _ = scenes(make_scene)
-    run = Run(Store(tmp_path / "workspace"))
+    pair = make_pair(*dates, Run(Store(tmp_path / "workspace")))
     nets = read_change(checkpoint).nets
     for number, (facts, words) in enumerate((
         (replace(FACTS, f1=0.3), "no better than change vector analysis"),
@@ -227,4 +231,4 @@ def test_a_network_that_does_not_serve_is_refused(
     )):  # fmt: skip
         write_change(tmp_path / f"other{number}", nets, facts)
         with pytest.raises(RefusalError, match=words):
-            detect_change(*dates, run=run, model=str(tmp_path / f"other{number}"))
+            any_change(pair, str(tmp_path / f"other{number}"))
