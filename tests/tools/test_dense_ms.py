@@ -148,7 +148,7 @@ def test_a_checkpoint_comes_back_as_it_was_and_a_changed_file_is_refused(tmp_pat
     with pytest.raises(InputError, match="do not belong together"):
         read_slots(tmp_path)
     (tmp_path / CONFIG).unlink()
-    with pytest.raises(InputError, match="config.json is missing"):
+    with pytest.raises(InputError, match=r"config\.json is missing"):
         read_slots(tmp_path)
 
 
