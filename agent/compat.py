@@ -87,6 +87,7 @@ def check(
     inputs: Inputs,
     tools: frozenset[str] | None = None,
     targets: frozenset[str] | None = None,
+    things: frozenset[str] | None = None,
 ) -> Plan:
     """Test a plan against what the scenes, the archive and the marks on the map can support.
 
@@ -96,6 +97,7 @@ def check(
         tools: names of the installed tools; None skips that test, as a dry run on declared inputs
             does.
         targets: what the installed models can outline; None skips that test.
+        things: what the installed detectors can count; None skips that test.
 
     Returns:
         The plan, perhaps with warnings, or a question or refusal in its place.
@@ -118,7 +120,7 @@ def check(
         plan = _check_call(plan, call, inputs, scenes)
         if plan.route != "tools":
             return plan
-    return _check_models(_check_installed(plan, tools), targets)
+    return _check_models(_check_installed(plan, tools, things), targets)
 
 
 def measurable(tools: frozenset[str] | None) -> tuple[str, ...]:
@@ -126,11 +128,17 @@ def measurable(tools: frozenset[str] | None) -> tuple[str, ...]:
     return tuple(title for name, title in TOOL_TITLES.items() if tools is None or name in tools)
 
 
-def _check_installed(plan: Plan, tools: frozenset[str] | None) -> Plan:
+def _check_installed(
+    plan: Plan, tools: frozenset[str] | None, things: frozenset[str] | None
+) -> Plan:
     if tools is None:
         return plan
-    if "detect_objects" not in tools and [c.tool for c in plan.calls] == ["detect_objects"]:
-        return _look_instead(plan)
+    if [c.tool for c in plan.calls] == ["detect_objects"]:
+        if "detect_objects" not in tools:
+            return _look_instead(plan, "no detector is installed here")
+        target = str(plan.calls[0].arguments.get("target"))
+        if things is not None and target not in things:
+            return _look_instead(plan, f"no detector here finds {target.replace('_', ' ')}")
     for call in plan.calls:
         if call.tool not in tools:
             able = "; ".join(measurable(tools)) or "nothing yet"
@@ -142,9 +150,9 @@ def _check_installed(plan: Plan, tools: frozenset[str] | None) -> Plan:
     return plan
 
 
-def _look_instead(plan: Plan) -> Plan:
+def _look_instead(plan: Plan, why: str) -> Plan:
     """Things that no detector finds are looked for by eye: the answer is an estimate."""
-    text = f"{plan.interpretation}, by eye: no detector is installed here"
+    text = f"{plan.interpretation}, by eye: {why}"
     scene = plan.calls[0].arguments["scene"]
     return plan.model_copy(
         update={"route": "answer", "calls": (), "interpretation": text, "scenes": (scene,)}
@@ -162,6 +170,8 @@ def _check_models(plan: Plan, targets: frozenset[str] | None) -> Plan:
                 f"A {form} cannot be written here; {', '.join(EXPORT_FORMATS)} can.",
             )  # fmt: skip
         target = call.arguments.get("target", call.arguments.get("quantity"))
+        if call.tool == "detect_objects":
+            continue
         if target in UNMODELLED and target not in targets:
             noun, wider = str(target).replace("_", " "), UNMODELLED[target]
             return refuse(

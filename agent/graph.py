@@ -92,7 +92,7 @@ def _plan(world: World, state: State) -> tuple[Plan, str]:
     plans = []
     for wording in state["wordings"]:
         planned = world.planner.plan(choices(wording)[0], inputs)
-        plan = check(planned, inputs, world.tools, world.targets)
+        plan = check(planned, inputs, world.tools, world.targets, world.things)
         if plan.reason == "out_of_scope" and can_look_instead(planned, wording):
             plan = look_instead(planned, wording, plan.message or "")
         plan = aim(plan, wording, inputs)

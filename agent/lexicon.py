@@ -16,6 +16,14 @@ from terralogue.agent.words import HERE, Found, Phrases, fold, word_set
 COUNTABLE: Final = frozenset(
     {"building", "tree", "ship", "aircraft", "vehicle", "storage_tank", "solar_panel"}
 )
+# Further things that detectors know, by the first word of what people call them.
+THING_WORDS: Final = {
+    "bridge": "bridge", "bridges": "bridge", "harbor": "harbor", "harbors": "harbor",
+    "harbour": "harbor", "harbours": "harbor", "overpass": "overpass", "overpasses": "overpass",
+    "flyovers": "overpass", "baseball": "baseball_diamond", "tennis": "tennis_court",
+    "basketball": "basketball_court", "running": "ground_track_field",
+    "athletics": "ground_track_field", "tracks": "ground_track_field",
+}  # fmt: skip
 ENGLISH_NOUN: Final = {
     "water": "water", "flooded_area": "flooded", "vegetation": "vegetation",
     "tree_cover": "forest", "cropland": "crops", "grassland": "grass", "bare_soil": "bare soil",

@@ -72,6 +72,8 @@ class _World:
         self.client = client
         self.tools = frozenset(tools)
         self.targets = frozenset(tools["segment"]["properties"]["target"]["examples"])
+        counted = tools.get("detect_objects", {}).get("properties", {})
+        self.things = frozenset(counted.get("target", {}).get("examples", ()))
         self.planner = planner
         self.reader = reader
         self.english_only = reader.name.startswith(EMBEDDED)

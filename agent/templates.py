@@ -165,9 +165,9 @@ def _noun_phrase(question: Question) -> str | None:
         for i in range(len(tokens) - n):
             if tuple(tokens[i : i + n]) == opening:
                 rest = [t for t in tokens[i + n : i + n + 3] if t not in _POINTERS]
-                return rest[0] if rest else None
+                return lexicon.THING_WORDS.get(rest[0], rest[0]) if rest else None
     rest = [t for t in tokens if t not in _POINTERS]
-    return rest[-1] if rest else None
+    return lexicon.THING_WORDS.get(rest[-1], rest[-1]) if rest else None
 
 
 def _index(wanted: Wanted) -> Plan:

@@ -38,6 +38,21 @@ def _segment(result: Result, confined: bool) -> str:
     return f"{text} {_visibility(result, confined)}".rstrip()
 
 
+def _count(result: Result, confined: bool) -> str:
+    count, low, high = (_first(result, name) for name in ("count", "count_low", "count_high"))
+    if not (count and low and high):
+        return _listed(result, confined)
+    things = str(count["label"]).lower()
+    if not count["value"]:
+        text = f"No {things} were found"
+        more = number(high["value"])
+        text += "." if more == "0" else f"; there may be up to {more} that were missed."
+    else:
+        text = f"{number(count['value'])} {things} found"
+        text += f", probably between {number(low['value'])} and {number(high['value'])} in all."
+    return f"{text} {_visibility(result, confined)}".rstrip()
+
+
 def _change(result: Result, confined: bool) -> str:
     gain, loss = (_first(result, f"{side}_area", f"{side}_pixels") for side in ("gain", "loss"))
     net = _first(result, "net_area", "net_pixels")
@@ -172,6 +187,7 @@ def _said(measurement: Figure) -> str:
 _SENTENCES: Final[dict[str, Callable[[Result, bool], str]]] = {
     "describe_scene": _scene,
     "segment": _segment,
+    "detect_objects": _count,
     "compute_index": _index,
     "zonal_statistics": _zonal,
     "detect_change": _change,

@@ -91,6 +91,7 @@ class World(Protocol):
     planner: Planner
     tools: frozenset[str]
     targets: frozenset[str]
+    things: frozenset[str]
     english_only: bool
     """Whether the image-reading model knows no other language."""
 

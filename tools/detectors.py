@@ -17,7 +17,7 @@ from terralogue.datasets.scene import Scene
 WEIGHTS: Final = Path(__file__).parent / "weights"
 # A scene is enlarged at most so many times to bring things to the size that a detector knows, and
 # left as it is where it is nearly right.
-_LARGEST: Final = 2.0
+_LARGEST: Final = 2.5
 _NEARLY: Final = 1.35
 
 # Plural, for people.
@@ -82,7 +82,7 @@ DETECTORS: Final[tuple[Detector, ...]] = (
     Detector("detect_aerial", WEIGHTS / "detect_aerial", {
         "aircraft": 0.8, "ship": 1.0, "storage_tank": 0.5, "baseball_diamond": 0.8,
         "tennis_court": 0.5, "basketball_court": 0.4, "ground_track_field": 0.8, "harbor": 1.0,
-        "bridge": 1.0, "vehicle": 0.13, "overpass": 0.5}, 2.5),
+        "bridge": 1.0, "vehicle": 0.2, "overpass": 0.5}, 2.5),
 )  # fmt: skip
 
 COUNTED: Final = tuple(target for target in THINGS if any(target in d.pixels for d in DETECTORS))

@@ -46,7 +46,10 @@ from pydantic import AnyUrl, ValidationError
 from terralogue.datasets.errors import EOError, InputError, WorkspaceError
 from terralogue.tools import describe
 from terralogue.tools.arguments import Interface, SceneId, interface
+from terralogue.tools.at_point import segment_at_point
 from terralogue.tools.change import detect_change
+from terralogue.tools.detect import detect_objects
+from terralogue.tools.detectors import COUNTED
 from terralogue.tools.exporting import export
 from terralogue.tools.indices import compute_index
 from terralogue.tools.run import Run, default_executor
@@ -89,6 +92,8 @@ def describe_scene(
 TOOLS: dict[str, ToolFunction] = {
     "describe_scene": describe_scene,
     "segment": segment,
+    "segment_at_point": segment_at_point,
+    "detect_objects": detect_objects,
     "compute_index": compute_index,
     "zonal_statistics": zonal_statistics,
     "detect_change": detect_change,
@@ -98,7 +103,7 @@ TOOLS: dict[str, ToolFunction] = {
     "export": export,
 }
 # The values of an argument where the docstring only names a table; an agent plans with them.
-CHOICES = {"segment": {"target": tuple(TITLES)}}
+CHOICES = {"segment": {"target": tuple(TITLES)}, "detect_objects": {"target": COUNTED}}
 
 CALLS_AT_ONCE = 4
 LARGEST_RESOURCE = 64 * 2**20

@@ -193,6 +193,9 @@ def test_things_that_no_detector_counts_are_estimated_by_eye() -> None:
     assert "no detector" in plan.interpretation
     with_detector = frozenset({"segment", "detect_objects"})
     assert check(wanted, inputs, with_detector).route == "tools"
+    others = check(wanted, inputs, with_detector, things=frozenset({"ship"}))
+    assert others.route == "answer"
+    assert "no detector here finds vehicle" in others.interpretation
 
 
 def test_an_invented_tool_and_an_empty_plan_do_not_pass() -> None:

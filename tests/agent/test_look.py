@@ -118,12 +118,12 @@ def test_far_from_what_was_learned_there_is_neither_guess_nor_confidence(
 
 def test_a_count_by_eye_is_an_estimate_and_says_so(look: Begin, write_scene: WriteScene) -> None:
     ask, _ = look(Reading("3", 0.6), UNSURE)
-    answer = ask("How many cars are there?", rgb(write_scene, transform=FINE))
+    answer = ask("How many windmills are there?", rgb(write_scene, transform=FINE))
     (count,) = answer.measurements
     assert (count.name, count.value, count.method) == ("count", 3.0, "vlm_estimate")
-    assert answer.answer.startswith("About 3 cars.\n\nEstimated by eye")
-    assert "no detector is installed" in answer.interpretation
-    assert ask("How many cars are there now?").measurements == ()
+    assert answer.answer.startswith("About 3 windmills.\n\nEstimated by eye")
+    assert "no detector here finds windmills" in answer.interpretation
+    assert ask("How many windmills are there now?").measurements == ()
 
 
 def test_where_nothing_can_be_measured_the_model_looks_and_says_so(
