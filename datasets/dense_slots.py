@@ -76,7 +76,7 @@ def slot_weights(bands: tuple[Band, ...]) -> Floats:
         row = weights[SLOTS.index(name)]
         row[np.flatnonzero(row)[1:]] = 0
     total = weights.sum(axis=1, keepdims=True)
-    return np.divide(weights, total, out=weights, where=total > 0)
+    return np.asarray(weights / np.where(total > 0, total, 1), np.float32)
 
 
 def slot_planes(data: Floats, bands: Sequence[Band]) -> tuple[Floats, NDArray[np.bool_]]:

@@ -71,26 +71,21 @@ def _turn(planes: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
 
 def _light(planes: Tensor, strength: float) -> Tensor:
     """Gains of the scene and of each band, haze, and stains a few pixels wide, on reflectance."""
-    count, slots, height, width = planes.shape
-    make = {"device": planes.device, "dtype": planes.dtype}
+    scene, band = planes[:, :1, :1, :1], planes[:, :, :1, :1]
     reflectance = ((planes + 1) / 2.5) ** 2
-    gain = 0.12 * torch.randn(count, 1, 1, 1, **make) + 0.05 * torch.randn(
-        count, slots, 1, 1, **make
-    )
+    gain = 0.12 * torch.randn_like(scene) + 0.05 * torch.randn_like(band)
     side = int(torch.randint(3, 17, ()))
+    coarse = planes.new_empty(len(planes), planes.shape[1] + 1, side, side).normal_()
     stains = F.interpolate(
-        torch.randn(count, slots + 1, side, side, **make),
-        (height, width),
-        mode="bilinear",
-        align_corners=False,
+        coarse, (planes.shape[2], planes.shape[3]), mode="bilinear", align_corners=False
     )
-    some = (torch.rand(count, 1, 1, 1, **make) < 0.7).to(planes.dtype)
+    some = (torch.rand_like(scene) < 0.7).to(planes.dtype)
     stained = some * (0.06 * stains[:, :1] + 0.03 * stains[:, 1:])
-    grain = 0.02 * torch.randn_like(planes) * torch.rand(count, 1, 1, 1, **make)
+    grain = 0.02 * torch.randn_like(planes) * torch.rand_like(scene)
     reflectance = reflectance * torch.exp(strength * (gain + stained + grain))
-    haze = (torch.rand(count, 1, 1, 1, **make) - 0.3).clamp(min=-0.15) * 0.06
+    haze = (torch.rand_like(scene) - 0.3).clamp(min=-0.15) * 0.06
     # Atmospheric correction leaves an offset, which dark water shows most.
-    offset = 0.008 * torch.randn(count, slots, 1, 1, **make)
+    offset = 0.008 * torch.randn_like(band)
     reflectance = reflectance + strength * (haze * _HAZE.to(planes)[:, None, None] + offset)
     return 2.5 * reflectance.clamp(0, 1.5).sqrt() - 1
 

@@ -74,7 +74,7 @@ class SlotNet(nn.Module):
         for stage in self.down:
             levels.append(stage(levels[-1]))
         x = levels.pop()
-        for stage, level in zip(reversed(self.up), reversed(levels), strict=True):  # type: ignore[call-overload]
+        for stage, level in zip(reversed(self.up), reversed(levels), strict=True):
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
             x = stage(torch.cat((x, level), 1))
         logits: Tensor = self.leave(x)

@@ -190,7 +190,7 @@ def slot_model(
 
 def source(bands: Sequence[Band], read: Read) -> Source:
     """Those bands that fill a slot, and how they are read."""
-    filling = slot_weights(tuple(bands)).any(axis=0)
+    filling = np.asarray(slot_weights(tuple(bands)).any(axis=0))
     used = tuple(band for band, fills in zip(bands, filling, strict=True) if fills)
     names = [band.name for band in used]
     return Source(used, lambda window: read(names, window))

@@ -210,7 +210,7 @@ def train(
             logits = net(planes, present)
         loss = loss_of(logits, codes, class_weights)
         groups.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         groups.step()
         _follow(averaged, net, min(recipe.average, (1 + step) / (10 + step)))
