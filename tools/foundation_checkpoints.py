@@ -248,6 +248,9 @@ def _adapter() -> Callable[[nn.Module, Checkpoint], Any]:
     from terralogue.tools.dense_model import DenseConfig, DenseNet
 
     class Adapted(DenseNet):
+        mean: Tensor
+        std: Tensor
+
         def __init__(self, net: nn.Module, row: Checkpoint) -> None:
             nn.Module.__init__(self)
             self.config = DenseConfig({"map": ("other", "found")})
