@@ -193,6 +193,19 @@ def backbone_net(
     return BackboneNet(config, load_backbone(spec))
 
 
+def restored(settings: Mapping[str, Any]) -> BackboneNet:
+    """The network that the settings of a checkpoint describe, its decoder untrained.
+
+    Args:
+        settings: what `BackboneConfig.settings` gave.
+
+    Raises:
+        InputError: the encoder is not on this machine.
+    """
+    config = BackboneConfig(**settings)
+    return BackboneNet(config, load_backbone(config.backbone))
+
+
 def _sizes(inside: Sequence[int]) -> list[nn.Module]:
     """What makes maps of one size 4 and 2 times larger, leaves one, and halves one."""
     first, second = inside[0], inside[1]

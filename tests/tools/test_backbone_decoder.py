@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from terralogue.datasets.bands import Band
 from terralogue.datasets.errors import InputError, MissingBandError
 from terralogue.datasets.sensors import SENSORS
 from terralogue.datasets.tiles import normalise
-from terralogue.tools.backbone_decoder import BackboneConfig, BackboneNet, backbone_net, physical
-from terralogue.tools.backbone_families import Encoder
+from terralogue.tools.backbone_decoder import (
+    BackboneConfig,
+    BackboneNet,
+    backbone_net,
+    physical,
+    restored,
+)
+from terralogue.tools.backbone_families import FAMILIES, Encoder
 from terralogue.tools.backbone_loading import LoadedBackbone
 from terralogue.tools.backbones import find_backbone
-from terralogue.tools.dense_training import dense_loss
+from terralogue.tools.dense_checkpoint import CONFIG, WEIGHTS, DenseFacts, write_dense
+from terralogue.tools.dense_data import DensePack
+from terralogue.tools.dense_training import DenseTrainer, DenseTraining, dense_loss
 
 BANDS = SENSORS["sentinel2_l2a"].bands
 HEADS = {"water": ("other", "water"), "cover": ("a", "b", "c")}
@@ -123,3 +133,26 @@ def test_what_the_encoder_lacks_is_said(tmp_path: Path) -> None:
         net(pictures[:, :3], BANDS[:3], "water")
     with pytest.raises(InputError, match="run: terralogue models get"):
         backbone_net("torchgeo:croma_base_sar", HEADS)
+
+
+def test_it_is_trained_written_and_restored_as_a_dense_network_is(tmp_path: Path) -> None:
+    pytest.importorskip("torchgeo")
+    row = find_backbone("torchgeo:resnet18_sentinel2_all_moco")
+    weights = tmp_path / "moco.pth"
+    torch.save(FAMILIES[row.family](row).model.state_dict(), weights)  # type: ignore[operator,union-attr]
+    net = backbone_net(f"{row.name}@{weights}", {"water": HEADS["water"]}, channels=16)
+    pictures, labels = images()
+    pack = DensePack("field", BANDS, pictures.half().numpy(), {"water": labels.numpy()})
+    config = DenseTraining(minutes=1, steps=3, batch=2, size=64)
+    trainer = DenseTrainer(net, config, [pack], [pack], tmp_path / "out", facts=DenseFacts())
+    assert trainer.run() >= 0
+    write_dense(tmp_path / "written", trainer.averaged, DenseFacts())
+    settings = json.loads((tmp_path / "written" / CONFIG).read_text(encoding="utf-8"))["net"]
+    again = restored(settings)
+    held = load_file(tmp_path / "written" / WEIGHTS)
+    again.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in held.items()})
+    assert (tmp_path / "written" / WEIGHTS).stat().st_size < weights.stat().st_size / 10
+    with torch.inference_mode():
+        first = trainer.averaged(pictures, BANDS, "water")
+        second = again.eval()(pictures, BANDS, "water")
+    assert torch.allclose(first, second, atol=0.05)
