@@ -50,7 +50,7 @@ _CODES: Final = np.array(
 )
 # Sensor, share of the scenes, and metres along a pixel (lowest, highest).
 SENSORS: Final = (
-    ("sentinel2_l2a", 0.34, (10.0, 20.0)),
+    ("sentinel2_l2a", 0.34, (10.0, 30.0)),
     ("sentinel2_l1c", 0.18, (10.0, 20.0)),
     ("landsat8", 0.24, (30.0, 30.0)),
     ("planetscope_8b", 0.08, (3.0, 6.0)),

@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--minutes", type=float, default=60.0, help="of training; for water, of each of six runs")
     add("--steps", type=int, default=1_000_000, help="at most")
     add("--batch", type=int, default=24, help="images in a step")
+    add("--side", type=int, default=128, help="of the crops that are learned from, in pixels")
     add("--rate", type=float, default=2e-3, help="highest learning rate")
     add("--strength", type=float, default=1.0, help="of the augmentation")
     add("--real", type=float, default=0.6, help="share of the water chips among the images drawn")
@@ -73,6 +74,8 @@ def main(argv: Sequence[str]) -> int:
             "--minutes must be above 0, --tiles 8 or more, --batch 2 or more, --real above 0 and "
             "at most 1"
         )
+    if not 16 <= args.side <= 128 or args.side % 8:
+        raise InputError(f"--side {args.side} cannot be used; give a multiple of 8, 16 to 128")
     import torch
 
     torch.manual_seed(args.seed)
@@ -86,8 +89,11 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         minutes=args.minutes,
         steps=args.steps,
         batch=args.batch,
+        side=args.side,
         rate=args.rate,
         strength=args.strength,
+        # A network that has learned already labels from the start.
+        alone=0.3 if args.init is None else 0.0,
     )
 
 

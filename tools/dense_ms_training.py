@@ -26,8 +26,6 @@ from terralogue.tools.dense_ms_augment import augment
 from terralogue.tools.dense_ms_model import SlotNet
 
 IGNORED = 255
-# Share of the schedule after which the averaged network is good enough to label real images.
-_ALONE = 0.3
 
 
 class Tiles(NamedTuple):
@@ -76,6 +74,7 @@ class Recipe:
         minutes: of wall clock; training stops at whichever of the two comes first.
         steps: at most.
         batch: images in a step.
+        side: of the crops that are learned from, in pixels; a multiple of 8.
         rate: highest learning rate (AdamW, one cycle).
         decay: weight decay.
         average: of the moving average of the weights, per step.
@@ -84,11 +83,13 @@ class Recipe:
         every: seconds between validations.
         unlabelled: images without labels in a step, where there are any.
         sure: probability from which the averaged network labels a pixel of those.
+        alone: share of the schedule before it is good enough for that.
     """
 
     minutes: float = 4.0
     steps: int = 4000
     batch: int = 24
+    side: int = 128
     rate: float = 2e-3
     decay: float = 0.02
     average: float = 0.995
@@ -97,6 +98,7 @@ class Recipe:
     every: float = 20.0
     unlabelled: int = 12
     sure: float = 0.85
+    alone: float = 0.3
 
 
 class Confusion:
@@ -195,8 +197,8 @@ def train(
         for group in groups.param_groups:
             group["lr"] = recipe.rate * _pace(done)
         tiles = more()
-        chosen = tiles.at(torch.randint(len(tiles.codes), (recipe.batch,)))
-        if unlabelled is not None and done > _ALONE:
+        chosen = _drawn(tiles, recipe.batch, recipe.side)
+        if unlabelled is not None and done > recipe.alone:
             chosen = chosen.plus(_labelled(averaged, unlabelled, recipe))
         planes, present, codes = augment(
             chosen.planes.float(),
@@ -232,9 +234,18 @@ def train(
     return best.eval()
 
 
+def _drawn(tiles: Tiles, count: int, side: int) -> Tiles:
+    """Crops of tiles drawn at random, at one place of all of them."""
+    some = tiles.at(torch.randint(len(tiles.codes), (count,)))
+    free = max(0, some.codes.shape[-1] - side)
+    row, column = (int(torch.randint(free + 1, ())) for _ in range(2))
+    place = slice(row, row + side), slice(column, column + side)
+    return Tiles(some.planes[:, :, *place], some.present, some.codes[:, *place])
+
+
 def _labelled(teacher: SlotNet, unlabelled: Tiles, recipe: Recipe) -> Tiles:
     """Some real images with the classes that the averaged network is sure of."""
-    some = unlabelled.at(torch.randint(len(unlabelled.codes), (recipe.unlabelled,)))
+    some = _drawn(unlabelled, recipe.unlabelled, recipe.side)
     teacher.eval()
     with torch.no_grad():
         logits = teacher(some.planes.float().nan_to_num(0.0), some.present)
