@@ -110,7 +110,7 @@ def eth_roads(data: Path, wanted: Part) -> DensePack:
         for stem, image, mask in pictures(data / "eth_roads")
         if part("eth_roads", stem) == wanted
     ]
-    return _pack("eth_roads", found, "road", (0.6, 1.3), weight=2.0)
+    return _pack("eth_roads", found, "road", (0.6, 1.3), weight=3.0)
 
 
 def dubai(data: Path, wanted: Part) -> DensePack:
@@ -162,7 +162,7 @@ RECIPE: Final = DenseRecipe(
     },
     DenseFacts(
         sensors=("rgb_aerial", "rgb_satellite", "unknown_rgb", "naip_rgbn"),
-        gsd=(0.07, 1.2),
+        gsd=(0.15, 1.2),
         bands=("R", "G", "B"),
     ),
 )

@@ -28,6 +28,8 @@ COLOURS = {
     "snow_ice": "#e060ff",
     "burned_area": "#ff4d00",
     "built_up": "#ff2d78",
+    "building": "#ff2d2d",
+    "road": "#ff9d00",
     "cloud": "#ffd400",
     "cloud_shadow": "#b388ff",
 }

@@ -78,6 +78,9 @@ SEASONS = (
     "Harvest and drying between the dates lower NBR as a fire does; compare scenes of one season."
 )
 RGB_CAUTION = "Without near infrared, anything green counts as vegetation: a weak method."
+ONE_TOWN = (
+    "The network learnt this land cover on pictures of Dubai alone; elsewhere check it by eye."
+)
 SOIL_CAUTION = "Roofs, roads and dry harvested fields can pass for bare soil."
 FROM_SCENE = "The threshold was taken from the scene itself, since no published one applies to it."
 

@@ -50,6 +50,8 @@ TITLES = {
     "snow_ice": "Snow and ice",
     "burned_area": "Burned area",
     "built_up": "Built-up area",
+    "building": "Buildings",
+    "road": "Roads",
     "cloud": "Cloud",
     "cloud_shadow": "Cloud shadow",
 }
@@ -219,6 +221,45 @@ def _finetuned(row: Checkpoint) -> Specialist:
     )
 
 
+# Pixel sizes in metres that the network of pictures was trained at, and the largest it is used on:
+# beyond it single buildings are a few mixed pixels.
+_RGB_GSD = (0.15, 1.2)
+_RGB_COARSEST = 3.0
+
+
+def _too_coarse(scene: Scene) -> str | None:
+    if scene.gsd is None or scene.gsd <= _RGB_COARSEST:
+        return None
+    low, high = _RGB_GSD
+    return (
+        f"its pixels of {scene.gsd:.3g} m are too coarse for a network trained at {low:g} to "
+        f"{high:g} m"
+    )
+
+
+def _rgb_model(job: Job) -> Model:
+    from terralogue.tools.dense_network import DenseModel, load
+    from terralogue.tools.dense_rgb import TARGETS
+
+    head, classes = TARGETS[job.target]
+    return DenseModel(job.scene, load("rgb_cover"), head, classes, job.target, "rgb_cover")
+
+
+def _rgb(target: str, *cautions: str, **scores: Score) -> Specialist:
+    return Specialist(
+        f"rgb_{target}",
+        (target,),
+        ("R", "G", "B"),
+        _rgb_model,
+        calibrated=None,
+        scores=scores,
+        cautions=cautions,
+        refuses=_too_coarse,
+        learned=True,
+        gsd=_RGB_GSD,
+    )
+
+
 # ★ One line per model. Among those that serve a scene the best score on its sensor wins; among
 # equals, and where nothing was measured, the first.
 SPECIALISTS: tuple[Specialist, ...] = (
@@ -265,6 +306,12 @@ SPECIALISTS: tuple[Specialist, ...] = (
         learned=True,
     ),
     *(_finetuned(row) for row in CHECKPOINTS),
+    _rgb("building"),
+    _rgb("road"),
+    _rgb("built_up", rules.ONE_TOWN),
+    _rgb("vegetation", rules.ONE_TOWN),
+    _rgb("water", rules.ONE_TOWN),
+    _rgb("bare_soil", rules.ONE_TOWN),
 )
 
 
