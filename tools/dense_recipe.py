@@ -40,6 +40,7 @@ class DenseRecipe:
 # ★ One line per network.
 RECIPES: Final = {
     "rgb_cover": "terralogue.tools.dense_rgb",
+    "rgb_held_out": "terralogue.tools.dense_rgb_held_out",
 }
 
 

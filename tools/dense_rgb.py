@@ -1,13 +1,12 @@
 """Recipe of `rgb_cover`: buildings, roads and land cover on pictures of about 0.1 to 1 m.
 
-Three heads share one network. Parts are those of `datasets.parts`, except that whole tiles of Dubai
-are left out: pieces of one tile show one neighbourhood.
+Three heads share one network. Parts are those of `datasets.parts`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -35,8 +34,6 @@ TARGETS: Final = {
     "water": ("cover", ("water",)),
     "bare_soil": ("cover", ("bare_soil",)),
 }
-DUBAI_TILES: Final[Mapping[str, Part]] = {"tile3": "val", "tile2": "test"}
-"""Tiles of Dubai that training leaves out."""
 # Masks of Dubai: 1 unpaved land, 2 building, 3 road, 4 vegetation, 5 water, 0 unlabelled.
 _DUBAI = np.array([IGNORE, 0, 1, 2, 3, 4], np.uint8)
 _PIECE = 480  # pixels that half a piece of a Dubai tile fits in
@@ -113,14 +110,19 @@ def eth_roads(data: Path, wanted: Part) -> DensePack:
     return _pack("eth_roads", found, "road", (0.6, 1.3), weight=3.0)
 
 
-def dubai(data: Path, wanted: Part) -> DensePack:
+def dubai_part(stem: str) -> Part:
+    """The part of a piece of Dubai."""
+    return part("dubai", stem)
+
+
+def dubai(data: Path, wanted: Part, part_of: Callable[[str], Part] = dubai_part) -> DensePack:
     """Land cover of Dubai (MBRSC), each piece of a tile in quarters.
 
     Its buildings and roads teach the other heads too, which are judged by their own sources.
     """
     images, covers = [], []
     for stem, image, mask in pictures(data / "dubai_landcover"):
-        if DUBAI_TILES.get(stem.partition("_")[0], "train") != wanted:
+        if part_of(stem) != wanted:
             continue
         height, width = -(-mask.shape[0] // 2), -(-mask.shape[1] // 2)
         for row in (0, height):

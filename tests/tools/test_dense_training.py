@@ -158,10 +158,10 @@ def test_the_interval_holds_the_true_area_of_the_images_it_was_made_from() -> No
     assert found["road"]["everything"] == pytest.approx(3 * 8 / 64)
 
 
-def test_pieces_of_a_real_tile_are_all_in_one_part(data_dir: Path, tmp_path: Path) -> None:
-    found = prepare("rgb_cover", "val", tmp_path, data_dir, ["dubai"])
+def test_a_whole_real_tile_can_be_held_out(data_dir: Path, tmp_path: Path) -> None:
+    found = prepare("rgb_held_out", "val", tmp_path, data_dir, ["dubai"])
     # Nine pieces in quarters, with land cover alone.
     assert found[0].images.shape == (36, 3, 480, 480)
     assert set(found[0].labels) == {"cover"}
-    again = prepare("rgb_cover", "val", tmp_path, None, ["dubai"])
+    again = prepare("rgb_held_out", "val", tmp_path, None, ["dubai"])
     assert np.array_equal(again[0].labels["cover"], found[0].labels["cover"])
