@@ -9,15 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from affine import Affine
 from numpy.typing import NDArray
+from PIL import Image
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from terralogue.datasets.band_tables import RGB
-from terralogue.datasets.errors import InputError
-from terralogue.datasets.scene import Scene
+from terralogue.datasets.errors import InputError, RefusalError
+from terralogue.datasets.scene import Scene, open_scene
 from terralogue.tools import specialists
 from terralogue.tools.dense_checkpoint import (
     CONFIG,
@@ -30,10 +32,11 @@ from terralogue.tools.dense_checkpoint import (
 )
 from terralogue.tools.dense_model import DenseConfig, DenseNet
 from terralogue.tools.dense_network import DenseModel
+from terralogue.tools.export import quiet
 from terralogue.tools.grid import whole
 from terralogue.tools.run import Run
 from terralogue.tools.segment import segment
-from terralogue.tools.specialists import Specialist
+from terralogue.tools.specialists import Specialist, choose
 from terralogue.tools.store import Store
 
 MakeScene = Callable[..., Scene]
@@ -204,3 +207,35 @@ def test_the_temperature_only_tempers(make_scene: MakeScene, dense: Dense) -> No
     sharp, flat = at(0.5), at(50.0)
     assert np.abs(flat - 1 / 3).max() < np.abs(sharp - 1 / 3).max()
     assert np.abs(flat - 1 / 3).max() < 0.05
+
+
+def test_pictures_get_the_network_and_coarse_scenes_are_refused(make_scene: MakeScene) -> None:
+    aerial = picture(make_scene)
+    for target in ("building", "road", "built_up", "water"):
+        assert choose(aerial, target).specialist.name == f"rgb_{target}"
+    bands = {name: np.full((40, 40), 0.1, np.float32) for name in ("B02", "B03", "B04")}
+    with pytest.raises(RefusalError, match="10 m are too coarse") as caught:
+        choose(make_scene("coarse", bands), "road")
+    assert caught.value.reason == "resolution"
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "least"),
+    [
+        ("road", "eth_roads/images/satImage_041.webp", 0.4),
+        ("building", "fair_buildings/images/OAM-619228-523264-20.tif", 0.4),
+    ],
+)
+def test_the_network_of_the_package_finds_real_things_it_has_not_seen(
+    data_dir: Path, tmp_path: Path, target: str, path: str, least: float
+) -> None:
+    scene = open_scene(data_dir / path)
+    result = segment(scene, target, run=Run(Store(tmp_path / "w"), ("scene",)))
+    with quiet(), rasterio.open(result.artefacts[0].path) as file:
+        found = file.read(1) == 1
+    stem = Path(path).stem
+    with Image.open((data_dir / path).parents[1] / "masks" / f"{stem}.png") as mask:
+        truth = np.asarray(mask) > 0
+    assert (found & truth).sum() / (found | truth).sum() > least
+    assert result.confidence is not None
+    assert 0.5 < result.confidence <= 1
