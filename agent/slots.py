@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from terralogue.agent import lexicon, targets
+from terralogue.agent.facts import views
 from terralogue.agent.plan import Inputs
 from terralogue.agent.questions import Question, read
 from terralogue.agent.wanted import Wanted
@@ -37,6 +38,9 @@ def fill(question: Question, act: str, inputs: Inputs) -> Wanted:
     if target is None and act in _NAMES_A_TARGET and lexicon.index_name(question.tokens) is None:
         near = targets.nearest(question.tokens, lexicon.COUNTABLE if act == "count" else None)
         target = near.target if near else None
+    if target == "tree" and act != "count" and not all(s.resolves(target) for s in views(inputs)):
+        # Where single trees cannot be told apart, trees are an area.
+        target = "tree_cover"
     return Wanted(
         question,
         act,

@@ -121,6 +121,8 @@ def language(tokens: Sequence[str], nouns: Mapping[str, Phrases]) -> str:
         tokens: folded words.
         nouns: words for targets by language; the topic often tells the language too.
     """
+    # The unit is no word of any of them, though it is spelled like the Italian for "has".
+    tokens = [token for token in tokens if token != "ha"]
 
     def covered(tables: Iterable[Phrases]) -> int:
         places = {i for t in tables for f in t.find(tokens) for i in range(f.start, f.stop)}
