@@ -295,7 +295,7 @@ def _shares(weights: Sequence[float], batch: int) -> list[int]:
 def _optimiser(net: DenseNet, config: DenseTraining) -> torch.optim.AdamW:
     pretrained = {id(p) for module in net.encoder for p in module.parameters()}
     if not config.depthwise:
-        for module in net.blocks.modules():
+        for module in net.modules():
             if isinstance(module, nn.Conv2d) and module.groups > 1:
                 module.weight.requires_grad_(False)
     groups = []
