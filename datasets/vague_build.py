@@ -111,11 +111,16 @@ def fillings(phrase: Phrase, rng: random.Random) -> list[Filled]:
     found: dict[str, Filled] = {}
     for _ in range(FILLINGS * 2 if names else 1):
         slots = {name: rng.choice(list(NOUNS.get(name) or WORDS[name])) for name in names}
-        text = _SLOT.sub(lambda m, s=slots: s[m[1]], phrase.text)
+        text = _with_slots(phrase.text, slots)
         if slots and phrase.vagueness != "colloquial":
             text = text[:1].upper() + text[1:]
         found.setdefault(text, Filled(text, slots))
     return list(found.values())[:FILLINGS]
+
+
+def _with_slots(text: str, slots: Mapping[str, str]) -> str:
+    """The text with its braces filled, by the first of each list where nothing is given."""
+    return _SLOT.sub(lambda found: slots.get(found[1]) or WORDS[found[1]][0], text)
 
 
 def slip(text: str, rng: random.Random) -> str:
@@ -198,7 +203,7 @@ def items_of(seed: Seed) -> Iterator[dict[str, Any]]:
                     "seed": seed.id,
                     "language": phrase.language,
                     "query": filled.text,
-                    "history": [{"role": r, "content": _said(c, filled)} for r, c in seed.history],
+                    "history": _history(seed, filled),
                     "inputs": inputs_of(case, rng),
                     "persona": rng.choice(seed.personas),
                     "vagueness": vagueness,
@@ -209,9 +214,8 @@ def items_of(seed: Seed) -> Iterator[dict[str, Any]]:
                 }
 
 
-def _said(text: str, filled: Filled) -> str:
-    """An earlier turn with its slots filled, the first of each list where the query has none."""
-    return _SLOT.sub(lambda m: filled.slots.get(m[1]) or WORDS[m[1]][0], text)
+def _history(seed: Seed, filled: Filled) -> list[dict[str, str]]:
+    return [{"role": r, "content": _with_slots(text, filled.slots)} for r, text in seed.history]
 
 
 def part_of(seed: Seed) -> str:

@@ -13,16 +13,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from terralogue.agent.batch import plan_batch
 from terralogue.agent.planner import DEFAULT
 from terralogue.datasets.errors import EOError, InputError
+from terralogue.eval.reliability import calibration_error
 from terralogue.eval.summary import Report, files_sha256, share
 from terralogue.vlm.cross_validation import wilson
 
@@ -33,10 +37,14 @@ _INDEXED: Final = frozenset({"compute_index", "zonal_statistics"})
 
 @dataclass(frozen=True)
 class Scored:
-    """One item with its prediction; a prediction that failed has route None."""
+    """One item with its prediction, and how long that took in seconds.
+
+    A prediction that failed has route None.
+    """
 
     item: Mapping[str, Any]
     predicted: Mapping[str, Any]
+    seconds: float = 0.0
 
     @property
     def gold(self) -> Mapping[str, Any]:
@@ -147,7 +155,21 @@ def metrics(scored: Sequence[Scored]) -> dict[str, float | int | None]:
         "target_n": len(answers["target_accuracy"]),
         "pair_accuracy": pairs,
         "pairs": n_pairs,
+        "calibration_error": _calibration(scored),
     }
+
+
+def _calibration(scored: Sequence[Scored]) -> float | None:
+    """Expected calibration error of the confidence that the route is right."""
+    sure = [s for s in scored if s.predicted.get("confidence") is not None]
+    confidence = np.array([s.predicted["confidence"] for s in sure], np.float64)
+    return calibration_error(confidence, np.array([s.right_route for s in sure], np.bool_))
+
+
+def latency(scored: Sequence[Scored]) -> dict[str, float]:
+    """Milliseconds per plan once the planner is warm, that is after the first."""
+    warm = [1000 * s.seconds for s in scored[1:]] or [0.0]
+    return {"median": float(np.median(warm)), "p95": float(np.quantile(warm, 0.95))}
 
 
 def baselines(items: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -174,12 +196,19 @@ def evaluate(path: str | Path, planner: str = DEFAULT, limit: int | None = None)
     Raises:
         InputError: the file is missing, empty or without gold; or the planner is unknown.
     """
-    predictions = list(islice(plan_batch(path, planner), limit))
+    predictions = list(_timed(islice(plan_batch(path, planner), limit)))
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     items = [json.loads(line) for line in islice(filter(str.strip, lines), limit)]
     if not items or any("gold" not in item for item in items):
         raise InputError(f"{path} holds no items with gold; see the schema in this module.")
-    return [Scored(item, p) for item, p in zip(items, predictions, strict=True)]
+    return [Scored(item, *p) for item, p in zip(items, predictions, strict=True)]
+
+
+def _timed(plans: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], float]]:
+    start = time.perf_counter()
+    for plan in plans:
+        yield plan, time.perf_counter() - start
+        start = time.perf_counter()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -200,7 +229,6 @@ def run(options: argparse.Namespace) -> Report:
     if options.misses:
         sys.stderr.writelines(f"{_describe(s)}\n" for s in scored if _is_miss(s))
     always = baselines([s.item for s in scored])
-    vagueness = by(scored, lambda s: str(s.item.get("vagueness")))
     return Report(
         task="intent",
         n=len(scored),
@@ -209,9 +237,8 @@ def run(options: argparse.Namespace) -> Report:
         model=options.model,
         data_sha256=files_sha256({options.data.name: options.data}),
         predictions=[_row(s) for s in scored],
-        per_type={
-            name: {"n": n, "route_accuracy": value} for name, (value, n) in vagueness.items()
-        },
+        per_type=_per_type(scored),
+        details={"plan_ms": latency(scored)},
         baselines={"majority": max(always.values()), **always},
         interval_95={
             name: wilson(sum(flags) / len(flags), len(flags))
@@ -220,6 +247,25 @@ def run(options: argparse.Namespace) -> Report:
         },
         parse_rate=sum(s.route is not None for s in scored) / len(scored),
     )
+
+
+# What figures are broken down by: prefix of the name → property of an item.
+_GROUPS: Final[dict[str, Callable[[Scored], Any]]] = {
+    "": lambda s: s.item.get("vagueness"),
+    "language ": lambda s: s.item.get("language"),
+    "reason ": lambda s: s.gold["reason"],
+    "missing slot ": lambda s: s.gold["missing_slot"],
+}
+
+
+def _per_type(scored: Sequence[Scored]) -> dict[str, dict[str, float | int | None]]:
+    """Route accuracy and number of items of every group."""
+    found: dict[str, dict[str, float | int | None]] = {}
+    for prefix, key in _GROUPS.items():
+        having = [s for s in scored if key(s) is not None]
+        for name, (value, n) in by(having, key).items():
+            found[f"{prefix}{name}"] = {"n": n, "route_accuracy": value}
+    return found
 
 
 def _row(s: Scored) -> dict[str, Any]:
@@ -283,6 +329,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "metrics": metrics(scored),
         "baselines": baselines([s.item for s in scored]),
         "by_vagueness": by(scored, lambda s: str(s.item.get("vagueness"))),
+        "by_language": by(scored, lambda s: str(s.item.get("language"))),
+        "plan_ms": latency(scored),
     }
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
     if options.misses:

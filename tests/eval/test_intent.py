@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from terralogue.eval.intent import Scored, baselines, evaluate, macro_f1, main, metrics
+from terralogue.eval.intent import (
+    Scored,
+    baselines,
+    evaluate,
+    latency,
+    macro_f1,
+    main,
+    metrics,
+    run,
+)
 
 SCENE = {"sensor": "sentinel2", "georeferenced": True, "date": "2022-06-01"}
 
@@ -136,3 +146,34 @@ def test_a_file_without_gold_is_an_input_error(
     path.write_text(json.dumps({"id": "a", "query": "x"}) + "\n", encoding="utf-8")
     assert main(["--data", str(path)]) == 2
     assert "gold" in capsys.readouterr().err
+
+
+def test_a_confidence_that_is_too_high_shows_as_calibration_error() -> None:
+    def sure(route: str, confidence: float | None) -> Scored:
+        item = {"id": "x", "query": route, "gold": gold("tools")}
+        return Scored(item, {"route": route, "confidence": confidence})
+
+    rows = [sure("tools", 0.9), sure("answer", 0.9), sure("refuse", None)]
+    assert metrics(rows)["calibration_error"] == pytest.approx(0.4)
+    assert metrics(rows[2:])["calibration_error"] is None
+
+
+def test_the_first_plan_is_left_out_of_the_latency() -> None:
+    item = {"id": "x", "query": "q", "gold": gold("tools")}
+    rows = [Scored(item, {}, seconds) for seconds in (3.0, 0.02, 0.04)]
+    assert latency(rows)["median"] == pytest.approx(30)
+
+
+def test_figures_are_broken_down_by_vagueness_language_and_reason(tmp_path: Path) -> None:
+    row = {
+        "id": "a", "query": "Who owns this land?", "vagueness": "precise", "language": "en",
+        "history": [], "inputs": {"scenes": [SCENE]},
+        "gold": gold("refuse") | {"reason": "out_of_scope"},
+    }  # fmt: skip
+    path = tmp_path / "items.jsonl"
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    options = argparse.Namespace(data=path, model="embedded", limit=None, misses=False)
+    report = run(options)
+    assert set(report.per_type) == {"precise", "language en", "reason out_of_scope"}
+    assert report.per_type["language en"] == {"n": 1, "route_accuracy": 1.0}
+    assert report.details["plan_ms"]["median"] >= 0

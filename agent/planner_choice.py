@@ -1,0 +1,149 @@
+"""Candidate plans for a question, weighed by the trained heads; a question where none is sure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from terralogue.agent import compat
+from terralogue.agent.lexicon import ENGLISH_NOUN
+from terralogue.agent.plan import Inputs, Plan
+from terralogue.agent.planner_features import Asked
+from terralogue.agent.planner_heads import Decision, Heads
+from terralogue.agent.questions import Question
+from terralogue.agent.slots import completed, understand
+from terralogue.agent.templates import plan_for
+from terralogue.agent.wanted import Wanted
+
+# Acts less likely than this, or beyond so many, are not tried.
+LEAST: Final = 0.01
+MOST: Final = 8
+_FLOOR: Final = 1e-3
+_OPTIONS: Final = {
+    "look": "describe what the image shows",
+    "look_change": "describe in words what changed",
+    "explain": "explain the earlier result",
+    "metadata": "say which sensor and date it is",
+    "measure": "measure the area of {noun}",
+    "count": "count the {noun}",
+    "index": "compute {index}",
+    "change": "map the change of {noun} between two dates",
+    "series": "follow {noun} over all dates",
+    "zonal": "statistics inside the drawn region",
+    "point": "outline the clicked thing",
+    "archive": "search the archive for similar scenes",
+    "archive_changes": "search the archive for changes",
+    "catalog": "find satellite scenes of a place",
+    "export": "export the earlier result",
+    "coords": "give coordinates or lengths",
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A checked plan, the act it came from, and how likely the heads hold it to be."""
+
+    plan: Plan
+    wanted: Wanted
+    score: float
+
+
+def outcome_of(plan: Plan) -> str:
+    """Route, with the first tool, the missing slot or the reason: "tools:segment"."""
+    detail = plan.calls[0].tool if plan.calls else plan.missing_slot or plan.reason
+    return f"{plan.route}:{detail}" if detail else plan.route
+
+
+def candidates(
+    question: Question, inputs: Inputs, heads: Heads
+) -> tuple[list[tuple[Candidate, float]], dict[str, float]]:
+    """Plans of the likelier acts.
+
+    Returns:
+        Each with the probability of its act as score and that probability again, the likeliest
+        first; and the probabilities of outcomes.
+    """
+    memo: dict[tuple[str, bool], tuple[dict[str, float], dict[str, float]]] = {}
+
+    def judged(of: Question, given: Inputs) -> tuple[dict[str, float], dict[str, float]]:
+        key = (of.text, given is inputs)
+        if key not in memo:
+            memo[key] = heads.judge([Asked(of, given)])[0]
+        return memo[key]
+
+    likely, outcomes = judged(completed(question, inputs), inputs)
+    found: list[tuple[Candidate, float]] = []
+    for act, probability in list(likely.items())[:MOST]:
+        if probability < LEAST and found:
+            break
+
+        def only(of: Question, given: Inputs, act: str = act) -> dict[str, float]:
+            return {act: 1.0} if given is inputs else judged(of, given)[0]
+
+        wanted = understand(question, inputs, only)
+        plan = compat.check(_with_region(plan_for(wanted), wanted), inputs)
+        found.append((Candidate(plan, wanted, probability), probability))
+    return found, outcomes
+
+
+def _with_region(plan: Plan, wanted: Wanted) -> Plan:
+    """A question where the words refer to a drawn region and none has arrived."""
+    if plan.route == "tools" and wanted.asks_region and wanted.inputs.region is None:
+        return compat.ask(plan, "region", "No region has arrived: draw the area that is meant.")
+    return plan
+
+
+def weigh(
+    found: Sequence[tuple[Candidate, float]], outcomes: dict[str, float], decision: Decision
+) -> list[Candidate]:
+    """The candidates, one for each outcome, with shares that sum to one, the likeliest first."""
+    mass: dict[str, float] = defaultdict(float)
+    first: dict[str, Candidate] = {}
+    for candidate, probability in found:
+        name = outcome_of(candidate.plan)
+        mass[name] += probability
+        first.setdefault(name, candidate)
+    names = list(first)
+    logits = np.array([
+        np.log(mass[name] + _FLOOR)
+        + decision.outcome_weight * np.log(outcomes.get(name, 0.0) + _FLOOR)
+        for name in names
+    ])  # fmt: skip
+    grown = np.exp((logits - logits.max()) / decision.temperature)
+    shares = grown / grown.sum()
+    order = np.argsort(-shares, kind="stable")
+    return [replace(first[names[i]], score=float(shares[i])) for i in order]
+
+
+def choose(ranked: Sequence[Candidate], decision: Decision) -> Plan:
+    """The likeliest plan with its confidence, or a question with options where none is sure.
+
+    The confidence is the share of all candidates with the same route.
+    """
+    best = ranked[0]
+    sure = sum(c.score for c in ranked if c.plan.route == best.plan.route)
+    if sure < decision.ask_below and best.plan.route != "clarify":
+        options = _options(ranked)
+        if len(options) > 1:
+            asked = compat.ask(best.plan, "intent", "Which of these is meant?", options)
+            return asked.model_copy(
+                update={"interpretation": "Not clear yet what is wanted", "confidence": None}
+            )
+    return best.plan.model_copy(update={"confidence": round(min(sure, 1.0), 3)})
+
+
+def _options(ranked: Sequence[Candidate]) -> tuple[str, ...]:
+    """Up to four concrete wishes, each in words that can be sent as they are."""
+    found = []
+    for candidate in ranked:
+        wanted = candidate.wanted
+        text = _OPTIONS.get(wanted.act)
+        if text is None:
+            continue
+        noun = ENGLISH_NOUN.get(wanted.target or "", "vegetation")
+        found.append(text.format(noun=noun, index=wanted.index or "NDVI"))
+    return tuple(dict.fromkeys(found))[:4]

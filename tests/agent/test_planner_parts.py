@@ -1,0 +1,46 @@
+"""Several wishes in one turn."""
+
+from __future__ import annotations
+
+import pytest
+
+from terralogue.agent.plan import Inputs, Plan, SceneFacts
+from terralogue.agent.planner import get_planner
+from terralogue.agent.planner_parts import wishes
+
+AERIAL = Inputs(scenes=(SceneFacts(id="a", sensor="rgb_aerial", date="2022-06-01"),))
+OPTICAL = Inputs(scenes=(SceneFacts(id="s", sensor="sentinel2", date="2022-06-01"),))
+
+
+def plan(question: str, inputs: Inputs) -> Plan:
+    return get_planner().plan(question, inputs)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Map the forest, then count the ships", ["Map the forest", "count the ships"]),
+        ("how much water and how many boats", ["how much water", "how many boats"]),
+        ("how much forest and water is there", ["how much forest and water is there"]),
+        ("miss den Wald und zähle die Schiffe", ["miss den Wald", "zähle die Schiffe"]),
+        ("describe it", ["describe it"]),
+    ],
+)
+def test_a_turn_is_cut_between_wishes_and_not_between_things(text: str, parts: list[str]) -> None:
+    assert wishes(text) == parts
+
+
+def test_two_measurements_become_one_ordered_plan() -> None:
+    made = plan("Count the ships and count the cars.", AERIAL)
+    assert [call.arguments["target"] for call in made.calls] == ["ship", "vehicle"]
+    assert "; then " in made.interpretation
+
+
+def test_saving_is_announced_for_after_the_measurement() -> None:
+    made = plan("Map the forest and export it as GeoJSON", OPTICAL)
+    assert [call.tool for call in made.calls] == ["segment"]
+    assert any("Saving comes after measuring" in warning for warning in made.warnings)
+
+
+def test_one_wish_stays_one_call() -> None:
+    assert len(plan("How much forest is there?", OPTICAL).calls) == 1
