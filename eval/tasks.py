@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from terralogue.eval import (
+    agent,
     caption,
     change,
     classification,
@@ -69,6 +70,8 @@ TASKS: dict[str, Task] = {
     "change": Task("what changed between two dates, as the tool detect_change tells it",
                    "folder in the layout of OSCD or SZTAKI AirChange, or A, B and label",
                    change.add_arguments, change.run),
+    "agent": Task("whole conversations on simulated scenes, by the figure at the end",
+                  "file of conversations, or `package`", agent.add_arguments, agent.run),
     "intent": Task("route, tool and target of vague questions",
                    "items with gold (JSON lines)", intent.add_arguments, intent.run),
 }  # fmt: skip
