@@ -1,4 +1,4 @@
-"""Crops of images and their labels under one random map, on whatever device they are."""
+"""Crops of images and labels under one random map, and colours; on whatever device they are."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from torch import Tensor
 
 _SLANTED: Final = 0.3  # share of crops at any angle; the others at a multiple of 90 degrees
 _STRETCH: Final = 0.12
+# Standard deviations of the logarithms of gamma and of the gain of each colour.
+_GAMMA: Final = 0.25
+_CAST: Final = 0.1
 
 
 def crop(
@@ -58,3 +61,17 @@ def crop(
         labels.float(), grid, mode="nearest", padding_mode="reflection", align_corners=False
     )
     return cut, marks.to(torch.uint8)
+
+
+def recolour(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """Vary gamma and colour cast, as other cameras, hours and towns do.
+
+    Args:
+        images: pictures (n, 3, H, W) in about -1 to 1.
+        rng: source of chance.
+    """
+    n = len(images)
+    gamma = np.exp(rng.normal(0, _GAMMA, (n, 1, 1, 1)))
+    cast = np.exp(rng.normal(0, _CAST, (n, 3, 1, 1)))
+    gamma, cast = (torch.from_numpy(each).to(images.device, images.dtype) for each in (gamma, cast))
+    return 2 * (images / 2 + 0.5).clamp(1e-3, 1) ** gamma * cast - 1

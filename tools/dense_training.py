@@ -23,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from terralogue.datasets.bands import Band
 from terralogue.datasets.errors import InputError
-from terralogue.tools.dense_augment import crop
+from terralogue.tools.dense_augment import crop, recolour
 from terralogue.tools.dense_checkpoint import DenseFacts, write_dense
 from terralogue.tools.dense_data import IGNORE, DensePack
 from terralogue.tools.dense_model import DenseNet
@@ -109,7 +109,7 @@ class _Stock:
         images, labels = crop(images, self.labels[chosen], size, self.pack.zoom, rng)
         images = relight(images, self.pack.bands, rng)
         if self.images.dtype == torch.uint8 and images.shape[1] == 3:
-            images = roughen(images, rng)
+            images = roughen(recolour(images, rng), rng)
         return images, labels
 
 

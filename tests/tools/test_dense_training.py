@@ -12,12 +12,13 @@ from PIL import Image
 
 from terralogue.datasets.band_tables import RGB
 from terralogue.datasets.errors import InputError
-from terralogue.tools.dense_augment import crop
+from terralogue.tools.dense_augment import crop, recolour
 from terralogue.tools.dense_calibrate import calibrate, measure
 from terralogue.tools.dense_checkpoint import Dense, DenseFacts, read_dense
 from terralogue.tools.dense_data import IGNORE, DensePack, read_pack, write_pack
 from terralogue.tools.dense_model import DenseConfig, DenseNet
 from terralogue.tools.dense_recipe import prepare
+from terralogue.tools.dense_rgb import dubai_part
 from terralogue.tools.dense_scores import calibration_error, fit_temperature
 from terralogue.tools.dense_training import dense_loss
 from terralogue.vlm.train import main
@@ -120,6 +121,15 @@ def test_labels_go_along_with_their_pixels() -> None:
         assert torch.equal((cut > 0)[sure], (marks == 1)[sure])
 
 
+def test_recoloured_pictures_stay_pictures() -> None:
+    images = torch.linspace(-1, 1, 48).reshape(1, 3, 4, 4).repeat(8, 1, 1, 1)
+    found = recolour(images, np.random.default_rng(0))
+    assert found.isfinite().all()
+    assert (found.std(0) > 0).any()
+    # Brighter stays brighter.
+    assert (found.flatten(2).diff(dim=2) >= 0).all()
+
+
 def test_unknown_pixels_teach_nothing() -> None:
     logits = torch.randn(2, 3, 4, 4)
     labels = torch.randint(0, 3, (2, 4, 4), dtype=torch.uint8)
@@ -156,6 +166,11 @@ def test_the_interval_holds_the_true_area_of_the_images_it_was_made_from() -> No
     assert found["road"]["inside"] == 1
     assert found["road"]["images"] == 5
     assert found["road"]["everything"] == pytest.approx(3 * 8 / 64)
+
+
+def test_pieces_of_two_tiles_are_held_out_of_the_land_cover() -> None:
+    parts = {stem: dubai_part(stem) for stem in ("tile2_3", "tile2_8", "tile2_1", "tile1_8")}
+    assert parts == {"tile2_3": "val", "tile2_8": "test", "tile2_1": "train", "tile1_8": "train"}
 
 
 def test_a_whole_real_tile_can_be_held_out(data_dir: Path, tmp_path: Path) -> None:
