@@ -41,6 +41,8 @@ DESCRIPTION: Final = (
 )  # fmt: skip
 """What is told of a region, in this order."""
 _NEVER = np.float32(1e6)
+# Spread of colours below which a window shows nothing at all.
+_EVEN = 0.002
 # Pixels around a region that it is set against.
 _RING = 3
 # Cost of a step over even ground, in spreads of colour: keeps flat regions from being free.
@@ -114,6 +116,8 @@ def grow(sight: Sight, row: int, column: int) -> list[Grown]:
         row: of the click.
         column: of the click; the pixel was observed.
     """
+    if sight.spread <= _EVEN:
+        return []
     unlike = _unlike(sight, row, column)
     found: list[Grown] = []
     known = set()
