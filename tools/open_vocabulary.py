@@ -87,6 +87,9 @@ _SEGMENTERS: Final = {"sam": "SamModel", "sam2": "Sam2Model"}
 _SAME: Final = {"sam2_video": "sam2"}
 
 
+_LEAST: Final = 0.5  # pixels a side of a box that is worth giving
+
+
 class Found(NamedTuple):
     """What a detector found, the surest first.
 
@@ -156,7 +159,7 @@ class OpenVocabularyDetector:
         boxes = found["boxes"].float().cpu().numpy()
         scores = found["scores"].float().cpu().numpy()
         boxes = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
-        real = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        real = (boxes[:, 2:] - boxes[:, :2] >= _LEAST).all(1)
         boxes, scores = boxes[real], scores[real]
         order = np.argsort(-scores, kind="stable")
         return Found(boxes[order].astype(np.float32), scores[order].astype(np.float32))

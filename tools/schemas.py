@@ -118,7 +118,9 @@ class FoundObject(_Model):
     map_box: tuple[float, float, float, float] | None = Field(
         description="left, bottom, right, top in coordinates of the scene's CRS; null without one"
     )
-    probability: float = Field(description="Calibrated, that the box is right")
+    probability: float | None = Field(
+        description="Calibrated, that the box is right; null where the detector is not calibrated"
+    )
 
 
 class Detection(ToolResult):
