@@ -9,8 +9,8 @@ times how much more the counts of whole pictures scattered than that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 FLOOR: Final = 0.05
 """Scores below this are nothing."""
 _NORMAL_90: Final = 1.645
-# Fewer right or wrong boxes than this tell too little; all classes together stand in then.
+# Fewer right or wrong boxes than these tell too little.
 _FEWEST: Final = 8
 _ROUNDS: Final = 50
 _RIDGE: Final = 0.1
@@ -68,12 +68,19 @@ class ClassFacts:
 
 
 def calibrate(scored: Mapping[str, Matches]) -> dict[str, ClassFacts]:
-    """Fit the facts of each class that occurs; rare ones take slope and offset of all together."""
-    kept = {name: _above(matches) for name, matches in scored.items() if matches.wanted.sum()}
-    scores = np.concatenate([each.scores for each in kept.values()])
-    right = np.concatenate([each.right for each in kept.values()])
-    common = _fit(scores, right)
-    return {name: _facts(matches, common) for name, matches in kept.items()}
+    """Fit the facts of each class; those that hardly occur take what all together give.
+
+    Args:
+        scored: class → what was found of it; the pictures may be other ones for each class.
+    """
+    kept = {name: _above(matches) for name, matches in scored.items()}
+    together = _facts(_pooled(list(kept.values())))
+    return {
+        name: _facts(matches)
+        if min(int(matches.right.sum()), int((~matches.right).sum())) >= _FEWEST
+        else replace(together, boxes=int(matches.right.sum()))
+        for name, matches in kept.items()
+    }
 
 
 def as_settings(facts: Mapping[str, ClassFacts]) -> dict[str, dict[str, float]]:
@@ -97,11 +104,24 @@ def _above(matches: Matches) -> Matches:
     return Matches(matches.scores[kept], matches.right[kept], matches.picture[kept], matches.wanted)
 
 
-def _facts(matches: Matches, common: tuple[float, float]) -> ClassFacts:
+def _pooled(parts: Sequence[Matches]) -> Matches:
+    """Several classes as one, each class in a picture as a picture of its own."""
+    first = np.cumsum([0, *(len(part.wanted) for part in parts)])
+    scores = np.concatenate([part.scores for part in parts])
+    order = np.argsort(-scores, kind="stable")
+    pictures = [part.picture + start for part, start in zip(parts, first, strict=False)]
+    return Matches(
+        scores[order],
+        np.concatenate([part.right for part in parts])[order],
+        np.concatenate(pictures)[order],
+        np.concatenate([part.wanted for part in parts]),
+    )
+
+
+def _facts(matches: Matches) -> ClassFacts:
     right = int(matches.right.sum())
-    few = min(right, len(matches.right) - right) < _FEWEST
-    slope, offset = common if few else _fit(matches.scores, matches.right)
-    reached = right / float(matches.wanted.sum())
+    slope, offset = _fit(matches.scores, matches.right)
+    reached = right / max(float(matches.wanted.sum()), 1.0)
     facts = ClassFacts(best_threshold(matches), slope, offset, reached, 1.0, right)
     p = facts.probability(matches.scores)
     excess = []
@@ -110,7 +130,7 @@ def _facts(matches: Matches, common: tuple[float, float]) -> ClassFacts:
         if wanted or mean > 0.5:
             excess.append((wanted - mean) ** 2 / max(deviation**2, 0.25))
     spread = float(np.sqrt(np.mean(excess))) if excess else 1.0
-    return ClassFacts(facts.threshold, slope, offset, reached, max(spread, 1.0), right)
+    return replace(facts, spread=max(spread, 1.0))
 
 
 def _fit(scores: Floats, right: NDArray[np.bool_]) -> tuple[float, float]:

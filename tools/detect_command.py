@@ -33,7 +33,7 @@ from terralogue.tools.detect_pack import (
     recipe_of,
 )
 from terralogue.tools.detect_scores import average_precision, f1_at
-from terralogue.tools.detect_training import Settings, score, train
+from terralogue.tools.detect_training import Settings, adopt, score, train
 
 
 def main(argv: Sequence[str]) -> int:
@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
         batch=options.batch, side=options.side, seconds=options.minutes * 60,
         every=options.every, seed=options.seed, lr=options.lr, trunk_lr=options.trunk_lr,
     )  # fmt: skip
-    net = read_detector(options.init).net if options.init else None
+    net = adopt(recipe, read_detector(options.init).net) if options.init else None
     keep = partial(write_detector, options.out, options.detector)
     train(
         recipe,
@@ -118,7 +118,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, metavar="DIR", help="folder of the data sets")
     add("--pack", type=Path, required=True, metavar="FILE", help="made from --data if absent")
     add("--out", type=Path, required=True, metavar="DIR", help="where the checkpoint goes")
-    add("--init", type=Path, metavar="DIR", help="go on with a checkpoint")
+    add(
+        "--init",
+        type=Path,
+        metavar="DIR",
+        help="go on with a checkpoint, or with what fits of another detector's",
+    )
     add("--calibrate", type=Path, metavar="DIR", help="do not train: set the thresholds of "
         "--out by what this checkpoint finds on what --learn leaves out")  # fmt: skip
     add("--learn", default="train", metavar="PART", help="train (default), all, or K/N")

@@ -107,7 +107,7 @@ def _ships(data: Path, recipe: Recipe) -> Iterator[Example]:
 # ★ One line per detector.
 RECIPES: Final = {
     "aerial": Recipe(AERIAL, ("R", "G", "B"), _aerial, shrinks=True),
-    "crowns": Recipe(("tree",), ("R", "G", "B"), _crowns, blocks=5, width=80, iou=0.4),
+    "crowns": Recipe(("tree",), ("R", "G", "B"), _crowns, zoom=0.6, blocks=5, iou=0.4),
     "ships": Recipe(("ship",), SHIP_BANDS, _ships, zoom=2.0, blocks=5, width=80, iou=0.3),
 }
 

@@ -79,6 +79,19 @@ def begin(recipe: Recipe) -> DetectorNet:
     return net
 
 
+def adopt(recipe: Recipe, other: DetectorNet) -> DetectorNet:
+    """A detector that begins with what fits of another one: by name and shape, else as `begin`."""
+    net = begin(recipe)
+    own = net.state_dict()
+    fitting = {
+        name: value
+        for name, value in other.state_dict().items()
+        if name in own and own[name].shape == value.shape
+    }
+    net.load_state_dict(own | fitting)
+    return net
+
+
 def _band(bands: Sequence[Band], name: str) -> Band:
     return next(band for band in bands if band.common == name)
 

@@ -46,6 +46,7 @@ class Detector:
         folder: of its checkpoint.
         pixels: target → metres of a pixel at which things have the size that it learnt.
         coarsest: how many times larger pixels may be.
+        unknown: zoom of pictures whose pixel size is unknown: the one of the training pictures.
         bands: common names of the bands that it reads.
         sensors: keys of the sensors that it is made for; () for any with its bands.
         scores: target → measured accuracy.
@@ -56,6 +57,7 @@ class Detector:
     folder: Path
     pixels: Mapping[str, float]
     coarsest: float
+    unknown: float = 1.0
     bands: tuple[str, ...] = ("R", "G", "B")
     sensors: tuple[str, ...] = ()
     scores: Mapping[str, Found] = field(default_factory=dict)
@@ -76,9 +78,9 @@ class DetectorChoice(NamedTuple):
 
 # ★ One line per detector; among those that serve a scene the first wins.
 DETECTORS: Final[tuple[Detector, ...]] = (
-    Detector("detect_ships", WEIGHTS / "detect_ships", {"ship": 5.0}, 2.4,
+    Detector("detect_ships", WEIGHTS / "detect_ships", {"ship": 5.0}, 2.4, 2.0,
              ("B", "G", "R", "N", "S1"), ("sentinel2_l1c", "sentinel2_l2a")),
-    Detector("detect_crowns", WEIGHTS / "detect_crowns", {"tree": 0.1}, 5.0),
+    Detector("detect_crowns", WEIGHTS / "detect_crowns", {"tree": 0.17}, 3.0, 0.6),
     Detector("detect_aerial", WEIGHTS / "detect_aerial", {
         "aircraft": 0.8, "ship": 1.0, "storage_tank": 0.5, "baseball_diamond": 0.8,
         "tennis_court": 0.5, "basketball_court": 0.4, "ground_track_field": 0.8, "harbor": 1.0,
@@ -147,10 +149,8 @@ def _why_not(row: Detector, scene: Scene, target: str) -> str | None:
 
 
 def _zoom(row: Detector, scene: Scene, target: str) -> float:
-    """How much to enlarge (or, below 1, to shrink) a scene; 1 where its pixels are unknown."""
-    if row.sensors:
-        return 2.0
+    """How much to enlarge (or, below 1, to shrink) a scene."""
     if scene.gsd is None:
-        return 1.0
+        return row.unknown
     factor = scene.gsd / row.pixels[target]
     return 1.0 if 1 / _NEARLY < factor < _NEARLY else min(factor, _LARGEST)
