@@ -27,8 +27,8 @@ from terralogue.tools.tiling import blend_batches
 
 Floats = NDArray[np.float32]
 
-_TILE: Final = 320  # network pixels; a multiple of 32
-_OVERLAP: Final = 0.2
+_TILE: Final = 384  # network pixels; a multiple of 32
+_OVERLAP: Final = 0.125
 _BATCH: Final = 4
 
 
