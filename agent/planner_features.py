@@ -61,15 +61,12 @@ def _read(text: str) -> Question:
     return read(text)
 
 
-def features(
-    asked: Sequence[Asked], likeness: Floats, *, of_inputs: bool = True
-) -> Mapping[str, Floats]:
+def features(asked: Sequence[Asked], likeness: Floats) -> Mapping[str, Floats]:
     """Every part for n questions.
 
     Args:
         asked: n questions.
         likeness: float32 (n, acts), from `likeness_of`.
-        of_inputs: False leaves out what the inputs offer (an ablation).
 
     Returns:
         Part → float32 (n, width), scaled.
@@ -91,7 +88,7 @@ def features(
         "phrases": np.array([_phrases(a.question) for a in asked]),
         "acts": likeness,
         "earlier": earlier,
-        "inputs": np.array([_offered(a.inputs if of_inputs else None) for a in asked]),
+        "inputs": np.array([_offered(a.inputs) for a in asked]),
     }
     return {name: np.asarray(x * SCALES[name], np.float32) for name, x in found.items()}
 

@@ -1,6 +1,6 @@
 """`terralogue train planner`: fit the heads of the embedded planner on the vague-query set.
 
-    terralogue train planner [--data DIR] [--out FILE] [--words-only]
+    terralogue train planner [--data DIR] [--out FILE]
 
 Acts are learned from the labelled examples (`examples.jsonl`, each left out of its own likeness)
 and from the training part; outcomes from the training part alone, where inputs are declared. The
@@ -100,18 +100,13 @@ def fit_head(x: Floats, labels: Sequence[str], strength: float = STRENGTH) -> He
     )
 
 
-def fit_heads(items: Sequence[Item], *, of_inputs: bool = True) -> Heads:
-    """Fit both heads on the training part, and the acts on the labelled examples as well.
-
-    Args:
-        items: of the training part.
-        of_inputs: False fits on words alone (an ablation).
-    """
+def fit_heads(items: Sequence[Item]) -> Heads:
+    """Fit both heads on items of the training part, and acts on the labelled examples as well."""
     rows = load_examples()
     known = features([Asked(read(row["query"]), None) for row in rows], fit_examples()[1])
     asked = [item.asked for item in items]
     likeness = likeness_of([a.question for a in asked])
-    seen = features(asked, likeness, of_inputs=of_inputs)
+    seen = features(asked, likeness)
     labels = [row["act"] for row in rows] + [item.act for item in items]
     return Heads(
         fit_head(np.concatenate([joined(known), joined(seen)]), labels),
@@ -166,10 +161,10 @@ def _log_loss(judged: Sequence[Judged], items: Sequence[Item], decision: Decisio
     return float(np.mean(losses))
 
 
-def train(folder: Path, *, of_inputs: bool = True) -> tuple[Heads, dict[str, float]]:
+def train(folder: Path) -> tuple[Heads, dict[str, float]]:
     """Fit on the training part and decide on the validation part; the figures of the latter."""
     parts = {part: load_items(folder / f"{part}.jsonl") for part in ("train", "val")}
-    heads = fit_heads(parts["train"], of_inputs=of_inputs)
+    heads = fit_heads(parts["train"])
     decision, figures = decide(heads, parts["val"])
     return replace(heads, decision=decision), figures
 
@@ -184,9 +179,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--out", type=Path, default=FILE, metavar="FILE", help="default: %(default)s"
     )
-    parser.add_argument("--words-only", action="store_true", help="leave out what the inputs offer")
     options = parser.parse_args(argv)
-    heads, figures = train(options.data, of_inputs=not options.words_only)
+    heads, figures = train(options.data)
     arrays: dict[str, Any] = as_arrays(heads)
     np.savez_compressed(options.out, **arrays)
     decided = itertools.chain(vars(heads.decision).items(), figures.items())

@@ -1,6 +1,6 @@
 """How well a planner understands vague questions: route, tool, target, over-calling, clarifying.
 
-    terralogue eval intent --data vague/sample.jsonl [--model PLANNER] [--misses] [--out DIR]
+    terralogue eval intent --data vague/test.jsonl [--model PLANNER] [--misses] [--words-only]
     python -m terralogue.eval.intent --data vague/sample.jsonl [--planner SPEC] [--misses]
 
 The second form prints bare figures and writes nothing. An item declares its inputs and carries
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -190,18 +191,36 @@ def by(
     return {name: (share(flags), len(flags)) for name, flags in sorted(groups.items())}
 
 
-def evaluate(path: str | Path, planner: str = DEFAULT, limit: int | None = None) -> list[Scored]:
+def evaluate(
+    path: str | Path, planner: str = DEFAULT, limit: int | None = None, *, words_only: bool = False
+) -> list[Scored]:
     """Plan the items of a file, the first `limit` of them, and put each beside its gold.
+
+    With `words_only` every item is planned as if one Sentinel-2 scene were all there is.
 
     Raises:
         InputError: the file is missing, empty or without gold; or the planner is unknown.
     """
-    predictions = list(_timed(islice(plan_batch(path, planner), limit)))
+    with tempfile.TemporaryDirectory() as folder:
+        planned = _without_inputs(Path(path), Path(folder)) if words_only else path
+        predictions = list(_timed(islice(plan_batch(planned, planner), limit)))
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     items = [json.loads(line) for line in islice(filter(str.strip, lines), limit)]
     if not items or any("gold" not in item for item in items):
         raise InputError(f"{path} holds no items with gold; see the schema in this module.")
     return [Scored(item, *p) for item, p in zip(items, predictions, strict=True)]
+
+
+def _without_inputs(path: Path, folder: Path) -> Path:
+    """A copy of the items in which the inputs are the same everywhere."""
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; give --data a file of items with gold.")
+    same = {"scenes": [{"sensor": "sentinel2", "georeferenced": True, "date": "2022-06-01"}]}
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    lines = [json.dumps({**row, "inputs": same}) for row in rows]
+    copy = folder / "words.jsonl"
+    copy.write_text("\n".join(lines), encoding="utf-8")
+    return copy
 
 
 def _timed(plans: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], float]]:
@@ -217,6 +236,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", "--planner", metavar="SPEC", default=DEFAULT, help="planner: embedded (default) "
         "or openai:<base url>#<model>")  # fmt: skip
     add("--misses", action="store_true", help="list what went wrong on stderr")
+    add("--words-only", action="store_true", help="ablation: plan as if every item had the same "
+        "single scene")  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -225,7 +246,7 @@ def run(options: argparse.Namespace) -> Report:
     Raises:
         InputError: see `evaluate`.
     """
-    scored = evaluate(options.data, options.model, options.limit)
+    scored = evaluate(options.data, options.model, options.limit, words_only=options.words_only)
     if options.misses:
         sys.stderr.writelines(f"{_describe(s)}\n" for s in scored if _is_miss(s))
     always = baselines([s.item for s in scored])

@@ -102,10 +102,3 @@ def test_candidates_are_checked_against_the_inputs() -> None:
     aerial = Inputs(scenes=(SceneFacts(id="a", sensor="rgb_aerial"),))
     found, _ = candidates(read("Compute the NDVI"), aerial, shipped())
     assert (found[0][0].plan.route, found[0][0].plan.reason) == ("refuse", "sensor")
-
-
-def test_words_alone_leave_the_inputs_out() -> None:
-    question = read("what is it")
-    likeness = likeness_of([question])
-    parts = features([Asked(question, ONE)], likeness, of_inputs=False)
-    assert not parts["inputs"].any()

@@ -172,8 +172,21 @@ def test_figures_are_broken_down_by_vagueness_language_and_reason(tmp_path: Path
     }  # fmt: skip
     path = tmp_path / "items.jsonl"
     path.write_text(json.dumps(row) + "\n", encoding="utf-8")
-    options = argparse.Namespace(data=path, model="embedded", limit=None, misses=False)
+    options = argparse.Namespace(
+        data=path, model="embedded", limit=None, misses=False, words_only=False
+    )
     report = run(options)
     assert set(report.per_type) == {"precise", "language en", "reason out_of_scope"}
     assert report.per_type["language en"] == {"n": 1, "route_accuracy": 1.0}
     assert report.details["plan_ms"]["median"] >= 0
+
+
+def test_words_alone_do_not_see_the_inputs(tmp_path: Path) -> None:
+    row = {
+        "id": "a", "query": "Compute the NDVI", "history": [], "gold": gold("refuse"),
+        "inputs": {"scenes": [{**SCENE, "sensor": "rgb_aerial"}]},
+    }  # fmt: skip
+    path = tmp_path / "items.jsonl"
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    assert evaluate(path)[0].route == "refuse"
+    assert evaluate(path, words_only=True)[0].route == "tools"
