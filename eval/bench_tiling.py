@@ -67,7 +67,7 @@ def write_scene(path: Path, size: int) -> None:
 
 def network() -> torch.nn.Module:
     """A U-Net over MobileNet-V2 with 13 bands; what its weights are does not matter for speed."""
-    import segmentation_models_pytorch as smp
+    import segmentation_models_pytorch as smp  # type: ignore[import-untyped, unused-ignore]
     import torch
 
     torch.manual_seed(0)
@@ -86,23 +86,22 @@ def _forward(net: torch.nn.Module, images: torch.Tensor) -> Floats:
     return found
 
 
-def bare(path: Path, extent: int, net: torch.nn.Module) -> tuple[float, int]:
-    """Seconds of the network on tiles that lie in memory, and how many tiles."""
+def bare(path: Path, extent: int, net: torch.nn.Module, out: Path) -> int:
+    """Run the network on as many tiles as `ours`, which lie in memory; how many they were."""
     import torch
 
     with rasterio.open(path) as file:
         tile = file.read(window=Window(0, 0, TILE, TILE)).astype(np.float32) / 10_000
     count = len(range(-int(TILE * OVERLAP), extent, STEP)) ** 2
     batches = [torch.from_numpy(np.stack([tile] * BATCH)) for _ in range(4)]
-    began = time.perf_counter()
     for number in range(-(-count // BATCH)):
         size = min(BATCH, count - number * BATCH)
         _forward(net, batches[number % 4][:size])
-    return time.perf_counter() - began, count
+    return count
 
 
-def ours(path: Path, extent: int, net: torch.nn.Module, out: Path) -> tuple[float, int]:
-    """Seconds from the file to the written mask, and how many tiles."""
+def ours(path: Path, extent: int, net: torch.nn.Module, out: Path) -> int:
+    """Go from the file to the written mask; how many tiles it took."""
     import torch
 
     from terralogue.datasets.scene import open_scene
@@ -113,7 +112,6 @@ def ours(path: Path, extent: int, net: torch.nn.Module, out: Path) -> tuple[floa
     from terralogue.tools.tiling import blend_batches
 
     tiles = 0
-    began = time.perf_counter()
     with open_scene(path) as scene:
         frame = crop(scene, Window(0, 0, extent, extent))
 
@@ -136,11 +134,11 @@ def ours(path: Path, extent: int, net: torch.nn.Module, out: Path) -> tuple[floa
                 batch=BATCH, in_flight=3,
             ):  # fmt: skip
                 writer.write(scores.argmax(axis=0).astype(np.uint8), strip)
-    return time.perf_counter() - began, tiles
+    return tiles
 
 
-def terratorch(path: Path, extent: int, net: torch.nn.Module, out: Path) -> tuple[float, int]:
-    """The same by TerraTorch: the corner is read as a whole, as its own tasks hand it over."""
+def terratorch(path: Path, extent: int, net: torch.nn.Module, out: Path) -> int:
+    """As `ours` by TerraTorch: the corner is read as a whole, as its own tasks hand it over."""
     import torch
     from terratorch.tasks.tiled_inference import (  # type: ignore[import-not-found, unused-ignore]
         tiled_inference,
@@ -157,7 +155,6 @@ def terratorch(path: Path, extent: int, net: torch.nn.Module, out: Path) -> tupl
         tiles += len(images)
         return torch.from_numpy(_forward(net, images))
 
-    began = time.perf_counter()
     with open_scene(path) as scene:
         window = Window(0, 0, extent, extent)
         image = torch.from_numpy(scene.read(window=window).data)[None]
@@ -166,33 +163,43 @@ def terratorch(path: Path, extent: int, net: torch.nn.Module, out: Path) -> tupl
         )
         with RasterWriter(out, crop(scene, window), dtype="uint8", nodata=255) as writer:
             writer.write(scores[0].argmax(0).to(torch.uint8).numpy(), window)
-    return time.perf_counter() - began, tiles
+    return tiles
 
 
-WAYS: dict[str, Callable[[Path, int, Any, Path], tuple[float, int]]] = {
-    "bare": lambda path, extent, net, out: bare(path, extent, net),
+WAYS: dict[str, Callable[[Path, int, Any, Path], int]] = {
+    "bare": bare,
     "ours": ours,
     "terratorch": terratorch,
 }
 
 
 def rates(path: Path, extent: int, rounds: int, ways: Sequence[str], out: Path) -> dict[str, Any]:
-    """Seconds of each way in each round, taken in turns, and their ratios."""
+    """Time of each way in each round, taken in turns, and medians of their ratios.
+
+    Beside wall-clock seconds those that all threads spent on the processor, which hold on a
+    machine that has other work to do.
+    """
     net = network()
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    clocks = {"wall": time.perf_counter, "processor": time.process_time}
+    seconds: dict[str, dict[str, list[float]]] = {c: {way: [] for way in ways} for c in clocks}
     tiles: dict[str, int] = {}
     for way in ways:
         WAYS[way](path, 2 * TILE, net, out / "warm.tif")
     for _ in range(rounds):
         for way in ways:
-            took, tiles[way] = WAYS[way](path, extent, net, out / f"{way}.tif")
-            seconds[way].append(took)
-    each = {way: np.array(took) / tiles[way] for way, took in seconds.items()}
+            began = {name: clock() for name, clock in clocks.items()}
+            tiles[way] = WAYS[way](path, extent, net, out / f"{way}.tif")
+            for name, clock in clocks.items():
+                seconds[name][way].append(clock() - began[name])
     found: dict[str, Any] = {"extent": extent, "tiles": tiles, "seconds": seconds}
-    found["rate_over_bare"] = float(np.median(each["bare"] / each["ours"]))
-    if "terratorch" in ways:
-        ratio = np.array(seconds["terratorch"]) / np.array(seconds["ours"])
-        found["terratorch_seconds_over_ours"] = float(np.median(ratio))
+    for name in clocks:
+        each = {way: np.array(seconds[name][way]) for way in ways}
+        found[f"rate_over_bare_{name}"] = float(
+            np.median(each["bare"] / tiles["bare"] / (each["ours"] / tiles["ours"]))
+        )
+        if "terratorch" in ways:
+            ratio = each["terratorch"] / each["ours"]
+            found[f"terratorch_time_over_ours_{name}"] = float(np.median(ratio))
     return found
 
 

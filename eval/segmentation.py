@@ -37,7 +37,15 @@ from terralogue.eval.segmentation_cases import Case, Row
 from terralogue.eval.segmentation_maps import error_maps
 from terralogue.eval.segmentation_reference import reference_gold
 from terralogue.eval.segmentation_run import Journal, score_all
-from terralogue.eval.segmentation_scores import EXTRA, MISSED, PATCH, RIGHT, Scores, figures
+from terralogue.eval.segmentation_scores import (
+    EXTRA,
+    MISSED,
+    PATCH,
+    REST,
+    RIGHT,
+    Scores,
+    figures,
+)
 from terralogue.eval.summary import Report, code_version, files_sha256
 from terralogue.tools.specialists import SPECIALISTS, TITLES
 
@@ -150,6 +158,7 @@ def _report(
         "pixels": int(size) // len(targets),
         "hidden_share": sum(each["hidden"] for each in found) / max(size, 1),
         "refused": dict(refused.most_common(10)),
+        "calibration": {target: _calibration(rows, target) for target in targets},
         "patch": PATCH,
         "resumed": journal.resumed,
     }
@@ -182,6 +191,32 @@ def _scores(rows: list[Row], targets: Sequence[str], by: str | None = None) -> S
         return np.array([[one[kind] for one in row] for row in each], np.float64)
 
     return Scores(targets, counts("pixels"), counts("patches"))
+
+
+def _calibration(rows: list[Row], target: str) -> dict[str, float] | None:
+    """How true the model's confidence and its interval of the area are, over the images.
+
+    Returns:
+        Mean confidence beside the share of pixels that were right, and the share of those images
+        scored as a whole whose true area lies in its interval, which claims 0.9; None where the
+        model gives neither.
+    """
+    found = [row["targets"][target] for row in rows]
+    sure = [each for each in found if each["confidence"] is not None]
+    if not sure:
+        return None
+    pixels = np.array([each["pixels"] for each in sure], np.float64)
+    right = (pixels[:, RIGHT] + pixels[:, REST]) / np.maximum(pixels.sum(axis=1), 1)
+    told = {
+        "confidence": float(np.mean([each["confidence"] for each in sure])),
+        "accuracy": float(right.mean()),
+    }
+    inside = [
+        each["interval"][0] <= true <= each["interval"][1]
+        for each, true in zip(sure, pixels[:, RIGHT] + pixels[:, MISSED], strict=True)
+        if each["interval"] is not None and each["whole"]
+    ]
+    return told | ({"area_in_interval": float(np.mean(inside))} if inside else {})
 
 
 def _physical(rows: list[Row], targets: Sequence[str]) -> float | None:

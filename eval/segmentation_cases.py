@@ -17,7 +17,8 @@ from terralogue.datasets.mask_sets import IGNORED
 from terralogue.datasets.scene import Scene
 from terralogue.eval.segmentation_scores import patch_counts, pixel_counts
 from terralogue.tools.baselines import UNSEEN, YES
-from terralogue.tools.masks import find_target
+from terralogue.tools.dense_graded import GradedModel
+from terralogue.tools.masks import Finding, find_target
 from terralogue.tools.run import Run
 from terralogue.tools.specialists import SPECIALISTS, choose
 from terralogue.tools.store import Store
@@ -43,11 +44,15 @@ class Case:
 
 @dataclass(frozen=True)
 class Found:
-    """What `segment` said of one target: its mask uint8 (H, W), or why there is none."""
+    """What `segment` said of one target: its mask uint8 (H, W), or why there is none.
+
+    `interval` holds the ends of the area in pixels, where the model gives them.
+    """
 
     mask: NDArray[np.uint8]
     model: str | None = None
     confidence: float | None = None
+    interval: tuple[float, float] | None = None
     refused: EOError | None = None
 
 
@@ -79,7 +84,7 @@ class Bench:
         except EOError as error:
             return Found(np.zeros((scene.height, scene.width), np.uint8), refused=error)
         name = found.choice.specialist.name
-        return Found(found.mask, name, found.expectation.confidence)
+        return Found(found.mask, name, found.expectation.confidence, _interval(found))
 
     def rule(self, target: str) -> str | None:
         """The physical rule that the router would take; None where none serves."""
@@ -87,6 +92,17 @@ class Bench:
             return choose(self.scene, target, physical=True).specialist.name
         except EOError:
             return None
+
+
+def _interval(found: Finding) -> tuple[float, float] | None:
+    """The ends of the area that `segment` would give, in pixels."""
+    model, tally = found.model, found.tally
+    if not isinstance(model, GradedModel) or model.area_factors is None:
+        return None
+    area = tally.size("target", "m2", called="area", label="", method="")
+    ends = found.expectation.interval(area, model.area_factors, "m2")
+    pixel = tally.amount("region") / tally.pixels["region"]
+    return (ends[0].value / pixel, ends[1].value / pixel) if len(ends) == 2 else None
 
 
 @contextmanager
@@ -137,8 +153,10 @@ def _counted(found: Found, gold: NDArray[np.uint8], number: int) -> Row:
     return {
         "model": found.model,
         "confidence": found.confidence,
+        "interval": found.interval,
         "refused": None if found.refused is None else str(found.refused),
         "pixels": pixel_counts(hit, is_target, scored),
         "patches": patch_counts(hit, is_target, scored),
+        "whole": bool(scored.all()),
         "hidden": int(((found.mask == UNSEEN) & scored).sum()),
     }

@@ -18,9 +18,10 @@ from rasterio.crs import CRS
 from torchmetrics.classification import BinaryF1Score, BinaryJaccardIndex
 
 from terralogue.agent.cli import main
-from terralogue.eval import segmentation_run
+from terralogue.eval import segmentation, segmentation_run
 from terralogue.eval.segmentation_scores import Scores, figures, patch_counts, pixel_counts
 from terralogue.tools.export import quiet
+from terralogue.tools.specialists import SPECIALISTS
 
 RunEval = Callable[..., dict[str, Any]]
 UTM = CRS.from_epsg(32632)
@@ -159,6 +160,29 @@ def test_a_reference_map_in_another_crs_is_brought_onto_the_scene(
     assert found["interval_95"] == {}
 
 
+def test_the_confidence_of_a_network_and_its_interval_are_held_against_the_truth(
+    tmp_path: Path, run_eval: RunEval
+) -> None:
+    random = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    for number in range(2):
+        picture = random.integers(80, 120, (96, 96, 3)).astype(np.uint8)
+        Image.fromarray(picture).save(tmp_path / "images" / f"{number}.png")
+        mask = np.zeros((96, 96), np.uint8)
+        mask[number, :] = 1
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{number}.png")
+    found = run_eval("segmentation", "--data", tmp_path, "--target", "building")
+    (row,) = {row.name for row in SPECIALISTS if row.name in found["models"]["building"]}
+    told = found["calibration"]["building"]
+    assert row.startswith("rgb_building")
+    assert 0.5 <= told["confidence"] <= 1
+    assert 0 <= told["accuracy"] <= 1
+    assert told["area_in_interval"] in (0, 0.5, 1)
+    # No rule finds buildings, so there is none to compare with.
+    assert "physical" not in found["baselines"]
+
+
 def test_a_run_that_was_killed_goes_on_where_it_ended(
     chips: Path, tmp_path: Path, run_eval: RunEval, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +198,8 @@ def test_a_run_that_was_killed_goes_on_where_it_ended(
         return score(case, *rest)
 
     monkeypatch.setattr(segmentation_run, "score", killed)
+    # Another version of the code would begin anew, and somebody may be writing one.
+    monkeypatch.setattr(segmentation, "code_version", lambda: "1")
     assert main(["eval", *map(str, arguments)]) == 130
     found = run_eval(*arguments)
     assert found["resumed"] == 3
