@@ -10,6 +10,7 @@ from terralogue.agent.figures import check_figures
 from terralogue.agent.plan import Plan, Route, SceneFacts
 from terralogue.agent.said import answer_text
 from terralogue.agent.state import State
+from terralogue.agent.tongues import language_of, lead
 from terralogue.agent.wording import describe
 from terralogue.datasets.errors import ClarifyError, EOError, RefusalError, from_details
 
@@ -102,6 +103,8 @@ def _text(
             areas=all(scene.georeferenced for scene in seen),
         )  # fmt: skip
         return text, "answer"
+    if native := lead(state["results"], language_of(state["asked"])):
+        parts.insert(0, native)
     parts += [f"How: {how}" for how in dict.fromkeys(map(_how, state["results"]))]
     if warnings := _warnings(state, plan):
         parts.append("\n".join(["Mind:", *(f"- {warning}" for warning in warnings)]))
