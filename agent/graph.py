@@ -7,7 +7,7 @@
 A tool that has to decline may hand over to `answer`, where looking would do; the answer says so.
 
 Every step is saved, so a turn that was cut short goes on at the step it had reached. Knows no MCP
-and no files: what it does outside itself, it does through a `World`.
+and opens no files: what it does outside itself, it does through a `World`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -41,11 +42,19 @@ MOST_CALLS: Final = 12
 MOST_STEPS: Final = MOST_CALLS + 8
 REMEMBERED: Final = 20
 """Messages that a planner sees; the conversation itself keeps them all."""
+KEPT: Final = 12
+"""Measurements of a conversation that are used again where the same is asked."""
 
 # What "that" means in "export that": data, never a preview.
 _DATA: Final = ("mask", "change", "index", "polygons", "geopackage", "table")
 
 _LOOK: Final = "look at the picture"
+# Tools that give the same again; a search does not, since archives grow.
+_REPEATABLE: Final = frozenset(
+    {"segment", "segment_at_point", "detect_objects", "detect_change", "compute_index",
+     "time_series", "zonal_statistics"}
+)  # fmt: skip
+_AGAIN: Final = "Measured earlier in this conversation; not computed again."
 
 Graph = CompiledStateGraph[State, None, State, State]
 
@@ -175,8 +184,16 @@ class _Steps:
             event = ToolProgress(tool=call.tool, done=done, total=total, message=message)
             writer(_sent(event))
 
+        known = await asyncio.to_thread(self.world.known, state.get("scenes", []))
+        key = {"call": call.model_dump(mode="json"), "known": known}
+        measured = state.get("measured", [])
+        before = next((each for each in measured if each["key"] == key), None)
+        again = before is not None and call.tool in _REPEATABLE and _there(before["result"])
         try:
-            result = await self.world.call(call.tool, call.arguments, told)
+            if before is not None and again:
+                result = {**before["result"], "warnings": [*before["result"]["warnings"], _AGAIN]}
+            else:
+                result = await self.world.call(call.tool, call.arguments, told)
         except EOError as error:
             writer(_sent(ToolFinished(tool=call.tool, ok=False, summary=str(error))))
             update: Update = {"timings": _timed(state, step, start)}
@@ -189,8 +206,11 @@ class _Steps:
                     return Command(goto="answer", update=update)
             return Command(goto="compose", update={"stop": _stop(error), **update})
         writer(_sent(ToolFinished(tool=call.tool, ok=True, summary=str(result["title"]))))
+        if not again:
+            measured = [*measured, {"key": key, "result": result}][-KEPT:]
         update = {
             "results": [*results, result],
+            "measured": measured,
             "last_artefact": _newest(result) or state.get("last_artefact"),
             "timings": _timed(state, step, start),
         }
@@ -259,6 +279,11 @@ def _newest(result: Mapping[str, Any]) -> str | None:
             if artefact["kind"] == kind:
                 return str(artefact["id"])
     return None
+
+
+def _there(result: Mapping[str, Any]) -> bool:
+    """Whether the files of an earlier result are still there."""
+    return all(Path(artefact["path"]).is_file() for artefact in result["artefacts"])
 
 
 def _sent(event: Event) -> dict[str, Any]:

@@ -100,6 +100,15 @@ class _World:
             sensor_options=scene.recognition.options,
         )
 
+    def known(self, scenes: Sequence[str]) -> list[dict[str, Any]]:
+        return [
+            {
+                **self._facts(scene).model_dump(mode="json"),
+                "files": [_stamp(path) for path in self.store.find(scene).paths],
+            }
+            for scene in scenes
+        ]
+
     def set_sensor(self, scene: str, sensor: str) -> None:
         self.store.set_sensor(scene, sensor)
 
@@ -403,6 +412,12 @@ class ChatSession:
         """The messages of a conversation, the session's own if none is named."""
         with self._opened() as background:
             return background.run(background.service.history(thread or self.thread))
+
+
+def _stamp(path: Path) -> list[int]:
+    """Size and time of a file or folder, which tell whether it was replaced."""
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns]
 
 
 def new_thread() -> str:

@@ -108,6 +108,14 @@ class World(Protocol):
         """
         ...
 
+    def known(self, scenes: Sequence[str]) -> list[dict[str, Any]]:
+        """Facts of scenes with size and time of their files: what a measurement rests on.
+
+        Raises:
+            EOError: a scene can no longer be read.
+        """
+        ...
+
     def set_sensor(self, scene: str, sensor: str) -> None:
         """Keep what a person said about a scene.
 

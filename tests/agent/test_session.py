@@ -223,6 +223,22 @@ def test_a_dry_run_of_a_reply_reads_it_with_its_question(
     assert session.resume().route == "clarify"
 
 
+def test_what_was_measured_is_not_measured_again_unless_the_file_was_replaced(
+    session: ChatSession, write_scene: WriteScene
+) -> None:
+    scene = write_scene()
+    first = session.ask("How much water?", scene)
+    again = session.ask("How much water?")
+    assert area(again) == area(first)
+    assert [a.id for a in again.artefacts] == [a.id for a in first.artefacts]
+    assert "not computed again" in again.answer
+    scene.touch()
+    anew = session.ask("How much water?")
+    assert area(anew) == area(first)
+    assert not {a.id for a in anew.artefacts} & {a.id for a in first.artefacts}
+    assert "not computed again" not in anew.answer
+
+
 def test_a_thread_is_found_again_by_another_session(
     session: ChatSession, write_scene: WriteScene
 ) -> None:
