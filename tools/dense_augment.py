@@ -71,7 +71,7 @@ def recolour(images: Tensor, rng: np.random.Generator) -> Tensor:
         rng: source of chance.
     """
     n = len(images)
-    gamma = np.exp(rng.normal(0, _GAMMA, (n, 1, 1, 1)))
-    cast = np.exp(rng.normal(0, _CAST, (n, 3, 1, 1)))
-    gamma, cast = (torch.from_numpy(each).to(images.device, images.dtype) for each in (gamma, cast))
-    return 2 * (images / 2 + 0.5).clamp(1e-3, 1) ** gamma * cast - 1
+    gamma = np.exp(rng.normal(0, _GAMMA, (n, 1, 1, 1))).astype(np.float32)
+    gain = np.exp(rng.normal(0, _CAST, (n, 3, 1, 1))).astype(np.float32)
+    power, cast = (torch.from_numpy(each).to(images.device) for each in (gamma, gain))
+    return 2 * (images / 2 + 0.5).clamp(1e-3, 1) ** power * cast - 1

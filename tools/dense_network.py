@@ -166,9 +166,8 @@ class DenseModel:
         images = torch.stack([tile.image for tile in tiles])
         size = tiles[0].observed.shape[0]
         with torch.inference_mode():
-            logits = self.dense.net(
-                images.contiguous(memory_format=torch.channels_last), bands, self.head
-            )
+            images = images.contiguous(memory_format=torch.channels_last)
+            logits = self.dense.net.look(images, bands)[self.head]
             shares = (logits / self._facts.temperature).softmax(1)
             found = shares[:, self._columns].sum(1, keepdim=True)
             if size != _TILE:

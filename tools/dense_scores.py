@@ -32,11 +32,11 @@ def predictions(
         images = torch.from_numpy(np.ascontiguousarray(pack.images[part])).to(device)
         images = images.float() / 127.5 - 1 if images.dtype == torch.uint8 else images.float()
         with torch.inference_mode(), torch.autocast(device.partition(":")[0], torch.bfloat16):
-            features = net.features(F.pad(images, pad, mode="reflect"), pack.bands)
-            for head, labels in pack.labels.items():
-                if head in net.config.heads:
-                    logits = net.classify(features, head)[..., :height, :width].float()
-                    yield head, logits, torch.from_numpy(labels[part]).to(device)
+            found = net.look(F.pad(images, pad, mode="reflect"), pack.bands)
+        for head, labels in pack.labels.items():
+            if head in found:
+                logits = found[head][..., :height, :width]
+                yield head, logits, torch.from_numpy(labels[part]).to(device)
 
 
 def confusions(
