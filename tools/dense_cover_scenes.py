@@ -10,7 +10,6 @@ cropland, grassland and shrubs count as open land, roofs and pavement as built u
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -101,9 +100,7 @@ def _potsdam(folder: Path) -> Iterator[Labelled]:
     for path in sorted((folder / "images").glob("*.tif")):
         image, names = _read_named(path)
         seen = [i for i, plane in enumerate(image) if np.median(plane) > -1000]
-        waves = [
-            float(found[1]) / 1000 for i in seen if (found := re.search(r"\(([\d.]+)", names[i]))
-        ]
+        waves = [float(names[i].partition("(")[2].split()[0]) / 1000 for i in seen]
         bands = [Band(f"b{i}", wave, 0.01) for i, wave in zip(seen, waves, strict=True)]
         planes, present = slot_planes(image[seen].astype(np.float32) / _ENMAP_SCALE, bands)
         labels = _read(folder / "labels" / path.name)[0]
@@ -155,9 +152,8 @@ def network_groups(planes: Floats, present: NDArray[np.bool_], folder: Path) -> 
     height, width = planes.shape[1:]
     sides = (0, 0), (0, -height % STRIDE), (0, -width % STRIDE)
     padded = torch.from_numpy(np.pad(np.nan_to_num(planes), sides, mode="reflect"))
-    with torch.inference_mode():
-        there = torch.from_numpy(present.astype(np.float32))[None]
-        codes = read_slots(folder).net(padded[None], there)[0].argmax(0).numpy()
+    there = torch.from_numpy(present.astype(np.float32))[None]
+    codes = read_slots(folder).shares(padded[None], there)[0].argmax(0).numpy()
     return np.asarray(_COVER_GROUPS[codes[:height, :width]], np.uint8)
 
 

@@ -77,10 +77,10 @@ def calibrated(
 def _area_factors(
     likely: NDArray[np.float32], codes: NDArray[np.uint8], number: int
 ) -> tuple[float, float] | None:
-    """True area over expected area: 5th and 95th percentile over the images, None of too few.
+    """True area over expected area: 5th and 95th percentile over the images.
 
-    An image counts by the area of its class, so that a pond that was missed does not stand for
-    a lake.
+    None where the images are too few or do not bound the area. An image counts by
+    the area of its class, so that a pond that was missed does not stand for a lake.
     """
     known = codes != _UNKNOWN
     expected = np.where(known, likely, 0).sum((1, 2))
@@ -93,4 +93,4 @@ def _area_factors(
     weights = np.maximum(true, expected)[enough][order]
     below = (np.cumsum(weights) - 0.5 * weights) / weights.sum()
     low, high = np.interp([0.05, 0.95], below, factors[order])
-    return float(low), float(high)
+    return (float(low), float(high)) if low > 0 else None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from safetensors.torch import load, save
+from torch import Tensor
 
 from terralogue.datasets.errors import InputError
 from terralogue.tools.dense_ms_model import SlotConfig, SlotNet
@@ -28,12 +30,16 @@ class SlotFacts:
     Attributes:
         temperature: that logits are divided by, so that probabilities are calibrated.
         calibration_error: expected calibration error (15 bins) with that temperature.
+        unused: classes that were learned but are never found, because other means find them better.
+        thresholds: probability from which a pixel belongs to a class, where it is not one half.
         area_factors: by class, true area over the sum of probabilities, in nine of ten validation
             images (5th and 95th percentile).
     """
 
     temperature: float = 1.0
     calibration_error: float | None = None
+    unused: Sequence[str] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     area_factors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
@@ -43,6 +49,14 @@ class SlotCheckpoint:
 
     net: SlotNet
     facts: SlotFacts
+
+    def shares(self, planes: Tensor, present: Tensor) -> Tensor:
+        """Calibrated probabilities (n, classes, H, W); see `SlotNet.forward`."""
+        with torch.inference_mode():
+            logits = self.net(planes, present) / self.facts.temperature
+            for name in self.facts.unused:
+                logits[:, list(self.net.config.classes).index(name)] = -torch.inf
+            return logits.softmax(1)
 
 
 def write_slots(folder: Path, net: SlotNet, facts: SlotFacts) -> str:

@@ -168,11 +168,17 @@ def _chips(args: argparse.Namespace) -> Chips:
 
 
 def _water(args: argparse.Namespace) -> int:
-    from terralogue.tools.dense_ms_calibration import calibrated
+    from terralogue.tools.dense_ms_calibration import calibrated, softmax
     from terralogue.tools.dense_ms_checkpoint import write_slots
+    from terralogue.tools.dense_ms_rule import with_rule
     from terralogue.tools.dense_ms_supply import Supply, as_water
     from terralogue.tools.dense_ms_training import predict, train
-    from terralogue.tools.dense_ms_water import held_out, water_score
+    from terralogue.tools.dense_ms_water import (
+        best_threshold,
+        held_out,
+        nested_masks,
+        water_score,
+    )
 
     chips = _chips(args)
     simulated = as_water(Supply(range(args.tiles), args.workers, args.device).all())
@@ -188,14 +194,16 @@ def _water(args: argparse.Namespace) -> int:
         logits[left_out] = found.numpy()
         return np.asarray(found.softmax(1)[:, 1].numpy(), np.float32)
 
-    likely = held_out(chips, fold)
+    held_out(chips, fold)
+    facts = calibrated(logits, chips.water.astype(np.uint8), ("other", "water"))
+    likely = with_rule(softmax(logits / facts.temperature, 1)[:, 1], chips.planes)
     args.out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(args.out / "held_out.npz", likely=likely.astype(np.float16))
-    score = water_score(likely > 0.5, chips.water)
+    score = water_score(nested_masks(chips, likely), chips.water)
     _say(f"cross-validated: {score.text}")
     (args.out / "scores.json").write_text(json.dumps(score._asdict()), encoding="utf-8")
     if not args.no_final:
-        facts = calibrated(logits, chips.water.astype(np.uint8), ("other", "water"))
+        facts = replace(facts, thresholds={"water": best_threshold(likely, chips.water)})
         write_slots(args.out, fit(np.arange(len(chips.water))), facts)
     return 0
 

@@ -1,6 +1,6 @@
 """Networks over slots on scenes: windowed reads, blended tiles, calibrated probabilities.
 
-model = slot_model(scene, "water", ("water",), threshold=0.5)
+model = slot_model(scene, "water", ("water",))
 for window, mask in model.run(whole(scene), executor, None): ...
 """
 
@@ -19,9 +19,11 @@ from rasterio.windows import Window
 from terralogue.datasets.bands import Band
 from terralogue.datasets.dense_slots import SLOTS, slot_planes, slot_weights
 from terralogue.datasets.scene import Scene
+from terralogue.tools import rules
 from terralogue.tools.baselines import Read
 from terralogue.tools.dense_graded import decided
 from terralogue.tools.dense_ms_checkpoint import WEIGHTS_FOLDER, SlotCheckpoint, read_slots
+from terralogue.tools.dense_ms_rule import with_rule
 from terralogue.tools.dense_network import mirrored
 from terralogue.tools.run import Progress
 from terralogue.tools.tiling import blend_batches
@@ -65,6 +67,7 @@ class SlotModel:
         classes: whose probabilities add up to that of the target.
         threshold: probability from which a pixel belongs to the target.
         before: an earlier scene on the same grid; what was there already is then left out.
+        rule: what the rule for water is sure of counts as well.
     """
 
     now: Source
@@ -75,17 +78,19 @@ class SlotModel:
     classes: tuple[str, ...]
     threshold: float = 0.5
     before: Source | None = None
+    rule: bool = False
 
     @property
     def method(self) -> str:
         """Network, classes, threshold, bands."""
         facts = self.checkpoint.facts
         used = ", ".join(SLOTS[row] for row in np.flatnonzero(_present(self.now)))
+        rule = f", and where {rules.MNDWI.text}" if self.rule else ""
         since = "" if self.before is None else ", and not so in the reference scene"
         return (
             f"network {self.name} on the bands {used}, probability of {' or '.join(self.classes)} "
             f"at least {self.threshold:.2f}, calibrated with temperature "
-            f"{facts.temperature:.2f}{since}"
+            f"{facts.temperature:.2f}{rule}{since}"
         )
 
     @property
@@ -149,12 +154,11 @@ class SlotModel:
         return np.stack([likely, observed.astype(np.float32)], axis=1)
 
     def _likely(self, planes: torch.Tensor, present: NDArray[np.bool_]) -> Floats:
-        net, facts = self.checkpoint.net, self.checkpoint.facts
-        columns = [list(net.config.classes).index(name) for name in self.classes]
+        columns = [list(self.checkpoint.net.config.classes).index(name) for name in self.classes]
         there = torch.from_numpy(present.astype(np.float32)).expand(len(planes), -1)
-        with torch.inference_mode():
-            shares = (net(planes, there) / facts.temperature).softmax(1)
-            return np.asarray(shares[:, columns].sum(1).numpy(), np.float32)
+        shares = self.checkpoint.shares(planes, there)
+        likely = np.asarray(shares[:, columns].sum(1).numpy(), np.float32)
+        return with_rule(likely, planes.numpy()) if self.rule else likely
 
 
 def slot_model(
@@ -162,8 +166,8 @@ def slot_model(
     name: str,
     classes: tuple[str, ...],
     *,
-    threshold: float = 0.5,
     reference: tuple[Scene, Read] | None = None,
+    rule: bool = False,
 ) -> SlotModel:
     """A network of the package for one scene.
 
@@ -171,16 +175,17 @@ def slot_model(
         scene: calibrated to reflectance or dB.
         name: of the checkpoint.
         classes: whose probabilities add up to that of the target.
-        threshold: probability from which a pixel belongs to the target.
         reference: an earlier scene, and what reads it on the grid of `scene`.
+        rule: see `SlotModel`.
     """
 
     def read(bands: Sequence[str], window: Window) -> Floats:
         return scene.read(bands, window).data
 
+    checkpoint = read_slots(WEIGHTS_FOLDER / name)
     model = SlotModel(
         source(scene.bands, read), scene.width, scene.height,
-        read_slots(WEIGHTS_FOLDER / name), name, classes, threshold,
+        checkpoint, name, classes, checkpoint.facts.thresholds.get(classes[0], 0.5), rule=rule,
     )  # fmt: skip
     if reference is None:
         return model

@@ -62,9 +62,8 @@ def by_network(scene: Simulated, checkpoint: SlotCheckpoint, only: str = "") -> 
     bands = [band for band in scene.bands if not only or band.common == only]
     data = scene.data[[scene.bands.index(band) for band in bands]]
     planes, present = slot_planes(data, bands)
-    with torch.inference_mode():
-        there = torch.from_numpy(present.astype(np.float32))[None]
-        likely = checkpoint.net(torch.from_numpy(planes)[None], there)[0].argmax(0).numpy()
+    there = torch.from_numpy(present.astype(np.float32))[None]
+    likely = checkpoint.shares(torch.from_numpy(planes)[None], there)[0].argmax(0).numpy()
     return np.asarray(likely == list(checkpoint.net.config.classes).index("water"))
 
 

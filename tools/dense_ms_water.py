@@ -41,6 +41,8 @@ FOLDS: Final = ((0, 11), (1, 9), (2, 6, 7), (3, 4, 5, 10), (8, 12, 13))
 """Positions in PLACES that are left out together, so that each fold has about as much water."""
 BANDS: Final[tuple[Band, ...]] = SENSORS["landsat8"].bands[:7]
 """Coastal, blue, green, red, near infrared and two short-wave infrared: the bands of a chip."""
+CHOICES: Final = (0.4, 0.5, 0.6, 0.7)
+"""Thresholds to choose from."""
 _SCALE = 10_000
 
 
@@ -136,6 +138,22 @@ def water_score(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> WaterScor
     both = int((found & truth).sum())
     either, there, said = int((found | truth).sum()), int(truth.sum()), int(found.sum())
     return WaterScore(both / max(either, 1), both / max(there, 1), both / max(said, 1))
+
+
+def best_threshold(
+    likely: NDArray[np.float32], truth: NDArray[np.bool_], choices: tuple[float, ...] = CHOICES
+) -> float:
+    """The probability from which pixels give the highest intersection over union."""
+    return max(choices, key=lambda choice: water_score(likely >= choice, truth).iou)
+
+
+def nested_masks(chips: Chips, likely: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Masks of held-out probabilities, each fold with the best threshold of the other folds."""
+    masks = np.zeros(likely.shape, np.bool_)
+    for fold in range(len(FOLDS)):
+        here = chips.folds == fold
+        masks[here] = likely[here] >= best_threshold(likely[~here], chips.water[~here])
+    return masks
 
 
 def held_out(

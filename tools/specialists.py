@@ -284,7 +284,7 @@ def _slot_water(job: Job) -> Model:
     reference = None
     if job.reference_scene is not None and job.reference is not None:
         reference = job.reference_scene, job.reference
-    return slot_model(job.scene, "water", ("water",), reference=reference)
+    return slot_model(job.scene, "water", ("water",), reference=reference, rule=True)
 
 
 def _slots(
@@ -356,7 +356,7 @@ SPECIALISTS: tuple[Specialist, ...] = (
         "water flooded_area",
         _slot_water,
         rules.DARK,
-        **dict.fromkeys(_WATER_SENSORS, Score(0.684, _WATER_FOLDS)),
+        **dict.fromkeys(_WATER_SENSORS, Score(0.693, _WATER_FOLDS)),
     ),
     _slots("ms_water_flood", "flooded_area water", _slot_water, rules.DARK, reference=True),
     _rgb("building"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,16 @@ from terralogue.tools.dense_ms_model import SlotConfig, SlotNet
 from terralogue.tools.dense_ms_network import SlotModel, source
 from terralogue.tools.dense_ms_supply import Supply, as_water
 from terralogue.tools.dense_ms_training import Confusion, Recipe, Tiles, as_tiles, predict, train
-from terralogue.tools.dense_ms_water import FOLDS, PLACES, fold_of, held_out, water_score
+from terralogue.tools.dense_ms_water import (
+    FOLDS,
+    PLACES,
+    Chips,
+    best_threshold,
+    fold_of,
+    held_out,
+    nested_masks,
+    water_score,
+)
 from terralogue.tools.grid import whole
 
 MakeScene = Callable[..., Scene]
@@ -242,9 +252,42 @@ def test_places_are_never_split_between_folds() -> None:
         fold_of(9999)
 
 
-def test_no_model_sees_the_place_that_it_is_scored_on() -> None:
-    from terralogue.tools.dense_ms_water import Chips
+def test_streams_that_the_rule_is_sure_of_are_water_whatever_the_network_says(
+    make_scene: MakeScene, folder: Path
+) -> None:
+    bands = lake(slice(0, 0))
+    bands["B03"][100:102] = 0.08
+    for name in ("B08", "B8A", "B11", "B12"):
+        bands[name][100:102] = 0.04
+    scene = make_scene("scene", bands)
+    model = replace(model_of(scene, folder), rule=True, threshold=0.9)
+    mask = mask_of(model, whole(scene))
+    assert (mask[100:102] == 1).all()
+    assert "MNDWI > 0" in model.method
+    assert (mask[120:] == 0).mean() > 0.9
 
+
+def test_classes_that_are_left_to_other_means_are_never_found(folder: Path) -> None:
+    planes, present = random_tiles().planes.float(), random_tiles().present
+    checkpoint = read_slots(folder)
+    assert (checkpoint.shares(planes, present).argmax(1) == 1).any()
+    facts = replace(checkpoint.facts, unused=("water",))
+    assert (replace(checkpoint, facts=facts).shares(planes, present)[:, 1] == 0).all()
+
+
+def test_a_threshold_is_chosen_on_other_places_than_it_is_used_on() -> None:
+    folds = np.array([0, 1, 2, 3, 4])
+    water = np.zeros((5, 2, 2), bool)
+    water[:, 0] = True
+    likely = np.where(water, 0.65, 0.1).astype(np.float32)
+    # One place where a high threshold would be best.
+    likely[0] = [[0.75, 0.75], [0.68, 0.68]]
+    chips = Chips(np.zeros((5, len(SLOTS), 2, 2), np.float32), np.ones(13, bool), water, folds)
+    assert nested_masks(chips, likely)[0].all()
+    assert best_threshold(likely[:1], water[:1]) == 0.7
+
+
+def test_no_model_sees_the_place_that_it_is_scored_on() -> None:
     folds = np.array([0, 0, 1, 2, 3, 4])
     water = np.zeros((6, 4, 4), bool)
     chips = Chips(np.zeros((6, len(SLOTS), 4, 4), np.float32), np.ones(13, bool), water, folds)
