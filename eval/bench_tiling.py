@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import math
 import multiprocessing
 import resource
 import sys
@@ -92,7 +93,7 @@ def bare(path: Path, extent: int, net: torch.nn.Module, out: Path) -> int:
 
     with rasterio.open(path) as file:
         tile = file.read(window=Window(0, 0, TILE, TILE)).astype(np.float32) / 10_000
-    count = len(range(-int(TILE * OVERLAP), extent, STEP)) ** 2
+    count = (1 + math.ceil((extent - TILE) / STEP)) ** 2
     batches = [torch.from_numpy(np.stack([tile] * BATCH)) for _ in range(4)]
     for number in range(-(-count // BATCH)):
         size = min(BATCH, count - number * BATCH)

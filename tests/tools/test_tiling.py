@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from terralogue.tools.tiling import Tile, blend, blend_batches, stream, tiles
+from terralogue.tools.tiling import HANGING, Tile, blend, blend_batches, stream, tiles
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ class Network:
             self.layers = torch.nn.Sequential(
                 torch.nn.InstanceNorm2d(1), *layers[:-1], torch.nn.Softmax(dim=1)
             ).eval()
-        smooth = np.random.default_rng(3).random((300, 400))
+        smooth = np.random.default_rng(3).random((320, 448))
         for axis in (0, 1):
             kernel = np.ones(9) / 9
             smooth = np.apply_along_axis(np.convolve, axis, smooth, kernel, mode="same")
@@ -147,7 +148,7 @@ class Network:
     def run(self, overlap: float, batch: int) -> Scores:
         with ThreadPoolExecutor(2) as executor:
             strips: Iterator[tuple[Window, Scores]] = blend_batches(
-                self.read, self.forward, 400, 300, executor,
+                self.read, self.forward, 448, 320, executor,
                 size=SIZE, overlap=overlap, batch=batch,
             )  # fmt: skip
             return np.concatenate([scores for _, scores in strips], axis=1)
@@ -163,13 +164,41 @@ def seam(scores: Scores, columns: range) -> float:
 
 def test_a_network_leaves_a_grid_where_tiles_are_cut_and_none_where_they_are_blended() -> None:
     network = Network()
-    assert seam(network.run(0, 4), range(SIZE, 400, SIZE)) > 1.3
+    assert seam(network.run(0, 4), range(SIZE, 448, SIZE)) > 1.3
     overlap = 0.25
-    step, margin = int(SIZE * (1 - overlap)), int(SIZE * overlap)
+    step = int(SIZE * (1 - overlap))
     blended = network.run(overlap, 4)
-    # A tile begins or ends, or begins to fade, at these columns.
-    for first in (step - margin, SIZE - margin, step):
-        assert seam(blended, range(first, 400, step)) < 1.1
+    # Tiles begin, end, and begin to fade at these columns.
+    for first in (step, SIZE - step):
+        assert seam(blended, range(first, 448, step)) < 1.1
+
+
+@pytest.mark.parametrize("shape", [(30, 50), (131, 600), (257, 400)])
+def test_a_long_side_takes_as_few_tiles_as_cover_it_and_a_short_one_hangs_over(
+    shape: tuple[int, int],
+) -> None:
+    height, width = shape
+    image = np.random.default_rng(0).random(shape).astype(np.float32)
+    padded = np.pad(image, SIZE, mode="edge")
+    read: list[Window] = []
+
+    def cut(window: Window) -> Scores:
+        read.append(window)
+        row, column = window.row_off + SIZE, window.col_off + SIZE
+        return padded[None, row : row + SIZE, column : column + SIZE]
+
+    with ThreadPoolExecutor(2) as executor:
+        strips = blend_batches(
+            cut, np.stack, width, height, executor, size=SIZE, overlap=0.25, batch=3
+        )
+        result = np.concatenate([scores for _, scores in strips], axis=1)
+    np.testing.assert_allclose(result[0], image, atol=1e-5)
+    for side, offsets in ((height, {w.row_off for w in read}), (width, {w.col_off for w in read})):
+        if side <= HANGING * SIZE:
+            assert min(offsets) == -SIZE // 4
+        else:
+            assert (min(offsets), max(offsets)) == (0, side - SIZE)
+            assert len(offsets) == 1 + math.ceil((side - SIZE) / (SIZE * 3 // 4))
 
 
 def test_the_size_of_a_batch_changes_nothing_and_the_last_may_be_smaller() -> None:
@@ -202,7 +231,7 @@ def test_after_a_cancel_no_further_batch_runs_and_none_runs_beside_another() -> 
 
     with ThreadPoolExecutor(4) as executor, pytest.raises(CancelledError):
         for _ in blend_batches(
-            network.read, forward, 400, 300, executor, size=SIZE, batch=2, progress=progress
+            network.read, forward, 448, 320, executor, size=SIZE, batch=2, progress=progress
         ):
             pass
     # The two that were consumed, and those that ran ahead while they were.
