@@ -9,8 +9,8 @@ scored, and listed. `map50` and `map` are the mean over classes of the average p
 of 0.5, and over those of 0.5 to 0.95 (COCO's 101 points); `f1`, `precision` and `recall` are of the
 boxes that the tool counts, at the data set's own IoU unless --iou is given, pooled over classes.
 `count_error` is the mean absolute error of the count of a class that is there, `count_covered` how
-often the tool's 90 % interval holds the right number. The baseline is `blobs`; see
-`detection_baseline.py`. Intervals come from resampling pictures.
+often the tool's 90 % interval holds the right number. The baseline is `blobs`, at the threshold
+that is best for it; see `detection_baseline.py`. Intervals come from resampling pictures.
 """
 
 from __future__ import annotations
@@ -39,7 +39,14 @@ from terralogue.eval.page import write_page
 from terralogue.eval.summary import Figures, Report, interval, resamples
 from terralogue.tools.detect_calibrate import ClassFacts
 from terralogue.tools.detect_finding import Boxes, facts_of, find_boxes
-from terralogue.tools.detect_scores import Matches, average_precision, collect, f1_at, match
+from terralogue.tools.detect_scores import (
+    Matches,
+    average_precision,
+    best_threshold,
+    collect,
+    f1_at,
+    match,
+)
 from terralogue.tools.detectors import COUNTED, choose_detector
 from terralogue.tools.grid import whole
 from terralogue.tools.run import Run
@@ -203,10 +210,12 @@ def _matches(looked: Sequence[Looked], target: str, iou: float, *, simple: bool 
     for each in looked:
         boxes = (each.simple if simple else each.found)[target]
         pictures.append((boxes.boxes, boxes.scores, *each.wanted(target)))
-    levels = tuple(collect(pictures, level) for level in (LEVELS[:1] if simple else LEVELS))
-    return Scored(
-        collect(pictures, iou), levels, 0.0 if simple else looked[0].facts[target].threshold
-    )
+    matches = collect(pictures, iou)
+    if simple:
+        # In its favour: the threshold that is best for these very pictures.
+        return Scored(matches, (collect(pictures, 0.5),), best_threshold(matches))
+    levels = tuple(collect(pictures, level) for level in LEVELS)
+    return Scored(matches, levels, looked[0].facts[target].threshold)
 
 
 def _counts(scored: Mapping[str, Scored], weights: Floats) -> tuple[float, float, float]:

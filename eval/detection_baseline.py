@@ -32,7 +32,7 @@ def blobs(scene: Scene, target: str) -> Boxes:
     """Boxes of a target by the simplest means; scores are contrasts, without a threshold."""
     if target == "tree":
         return _crowns(scene)
-    if target == "ship" and scene.has("N", "G"):
+    if target == "ship" and scene.has("N"):
         return _on_water(scene)
     grey = np.nan_to_num(scene.read(["R", "G", "B"]).data).mean(0)
     contrast = np.abs(grey - ndimage.uniform_filter(grey, _AROUND))
@@ -45,7 +45,7 @@ def _otsu(values: Floats) -> float:
 
 def _patches(mask: NDArray[np.bool_], strength: Floats, sides: tuple[int, int]) -> Boxes:
     """Connected parts with sides in a range, the strongest first."""
-    labels, count = ndimage.label(ndimage.binary_opening(mask))
+    labels, count = ndimage.label(mask)
     means = np.atleast_1d(ndimage.mean(strength, labels, np.arange(1, count + 1)))
     boxes, scores = [], []
     for (rows, columns), mean in zip(ndimage.find_objects(labels), means, strict=True):
@@ -62,11 +62,11 @@ def _sorted(boxes: list[tuple[int, int, int, int]], scores: list[float]) -> Boxe
 
 
 def _on_water(scene: Scene) -> Boxes:
-    near, green = np.nan_to_num(scene.read(["N", "G"]).data)
+    """Bright patches where water is all around, by its darkness in the near infrared."""
+    near = np.nan_to_num(scene.read(["N"]).data[0])
     dark = near < _otsu(near)
-    water = ndimage.binary_closing(dark & (green >= near * 0.5), iterations=4)
-    bright = water & (near > np.median(near[water]) * 1.5) if water.any() else water
-    return _patches(bright, near, _SHIP_SIDES)
+    water = ndimage.binary_closing(dark, iterations=_SHIP_SIDES[1] // 4)
+    return _patches(water & ~dark, near, _SHIP_SIDES)
 
 
 def _crowns(scene: Scene) -> Boxes:

@@ -84,9 +84,8 @@ def _calibrate(options: argparse.Namespace, recipe: Recipe, held: Sequence[Examp
     facts = calibrate(found)
     for name, each in facts.items():
         precision, f1 = average_precision(found[name]), f1_at(found[name], each.threshold)
-        print(
-            f"{name}: AP {precision:.3f}, F1 {f1:.3f} from {each.threshold:.3f}, {each.boxes} boxes"
-        )
+        if precision is not None and f1 is not None:
+            print(f"{name}: AP {precision:.3f}, F1 {f1:.3f} from {each.threshold:.3f}")
     about = {"iou": recipe.iou, "calibrated_on": len(held), "classes": as_settings(facts)}
     write_detector(options.out, options.detector, final.net, {**final.facts, **about})
 
