@@ -30,6 +30,8 @@ COVERS: Final = (
     "cloud_shadow",
 )
 """Classes of the land-cover maps, in the order of their codes."""
+CLOUDS: Final = ("cloud", "cloud_shadow")
+"""Classes that help to learn the others; maps leave them to the screening of clouds."""
 IGNORED: Final = 255
 # What stands in a class of the simulator's truth for a class of the map. Ships hide the water that
 # they float on, and vehicles the ground below.

@@ -120,8 +120,8 @@ def _read_named(path: Path) -> tuple[NDArray[np.generic], tuple[str, ...]]:
         return file.read(), tuple(str(name) for name in file.descriptions)
 
 
-def rule_groups(planes: Floats, *, tree_ndvi: float = 0.7) -> Codes:
-    """Groups by the published rules of `tools/rules.py`, and trees by a high NDVI.
+def rule_groups(planes: Floats, *, tree_ndvi: float = 0.6) -> Codes:
+    """Groups by the published rules of `tools/rules.py`, and trees by a high NDVI (`DENSE` there).
 
     Water is MNDWI > 0 and dark in the near infrared, vegetation NDVI > 0.412, built up
     NDBI - NDVI > 0, and the rest bare soil.
@@ -191,12 +191,13 @@ def main() -> None:
     labelled = list(scenes(args.data))
     methods: dict[str, Callable[[Labelled], Codes]] = {
         "rules": lambda scene: rule_groups(scene.planes),
+        "rules, 0.7": lambda scene: rule_groups(scene.planes, tree_ndvi=0.7),
         "network": lambda scene: network_groups(scene.planes, scene.present, args.model),
     }
     for method, classify in methods.items():
         for place, values in score(labelled, classify).items():
             figures = " ".join(f"{name} {value:.3f}" for name, value in values.items())
-            print(f"{method:8} {place:9} {figures}")
+            print(f"{method:10} {place:9} {figures}")
 
 
 if __name__ == "__main__":

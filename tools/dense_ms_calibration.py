@@ -11,8 +11,11 @@ from scipy.optimize import minimize_scalar
 from terralogue.tools.dense_ms_checkpoint import SlotFacts
 
 _UNKNOWN = 255
+_NEVER = -1e4
 _BINS = 15
 _SAMPLE = 200_000
+# A lower end below this says nothing of an area.
+_BOUND = 0.1
 # Images with less of a class than this share tell nothing of the error of its area.
 _LEAST = 0.01
 
@@ -40,7 +43,10 @@ def calibration_error(likely: NDArray[np.float32], codes: NDArray[np.uint8]) -> 
 
 
 def calibrated(
-    logits: NDArray[np.float32], codes: NDArray[np.uint8], classes: Sequence[str]
+    logits: NDArray[np.float32],
+    codes: NDArray[np.uint8],
+    classes: Sequence[str],
+    unused: Sequence[str] = (),
 ) -> SlotFacts:
     """Fit the temperature on held-out images, and measure what is left.
 
@@ -48,7 +54,11 @@ def calibrated(
         logits: (n, classes, H, W).
         codes: (n, H, W), 255 where unknown.
         classes: names along the second axis.
+        unused: classes that are not to be found; their pixels do not count.
     """
+    out = [list(classes).index(name) for name in unused]
+    logits, codes = logits.copy(), np.where(np.isin(codes, out), _UNKNOWN, codes)
+    logits[:, out] = _NEVER
     flat, truth = np.moveaxis(logits, 1, -1).reshape(-1, len(classes)), codes.ravel()
     known = np.flatnonzero(truth != _UNKNOWN)
     some = np.random.default_rng(0).choice(known, min(len(known), _SAMPLE), replace=False)
@@ -65,6 +75,7 @@ def calibrated(
     likely = softmax(logits / temperature, 1)
     return SlotFacts(
         temperature=temperature,
+        unused=tuple(unused),
         calibration_error=calibration_error(softmax(scores / temperature, 1), truth[some]),
         area_factors={
             name: factors
@@ -93,4 +104,4 @@ def _area_factors(
     weights = np.maximum(true, expected)[enough][order]
     below = (np.cumsum(weights) - 0.5 * weights) / weights.sum()
     low, high = np.interp([0.05, 0.95], below, factors[order])
-    return (float(low), float(high)) if low > 0 else None
+    return (float(low), float(high)) if low > _BOUND else None

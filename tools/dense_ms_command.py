@@ -112,7 +112,7 @@ def _begin(args: argparse.Namespace, classes: Sequence[str]) -> SlotNet:
 
 
 def _cover(args: argparse.Namespace) -> int:
-    from terralogue.datasets.dense_covers import COVERS
+    from terralogue.datasets.dense_covers import CLOUDS, COVERS
     from terralogue.tools.dense_ms_calibration import calibrated
     from terralogue.tools.dense_ms_checkpoint import SlotFacts, write_slots
     from terralogue.tools.dense_ms_supply import VALIDATION, Supply, class_weights
@@ -142,7 +142,9 @@ def _cover(args: argparse.Namespace) -> int:
         say=_say,
     )
     supply.close()
-    facts = calibrated(predict(best, validation).numpy(), validation.codes.cpu().numpy(), COVERS)
+    facts = calibrated(
+        predict(best, validation).numpy(), validation.codes.cpu().numpy(), COVERS, CLOUDS
+    )
     write_slots(args.out, best, facts)
     ious = validate(best, validation).ious
     _say({name: round(float(iou), 3) for name, iou in zip(COVERS, ious, strict=True)})

@@ -19,11 +19,10 @@ from rasterio.windows import Window
 from terralogue.datasets.bands import Band
 from terralogue.datasets.dense_slots import SLOTS, slot_planes, slot_weights
 from terralogue.datasets.scene import Scene
-from terralogue.tools import rules
 from terralogue.tools.baselines import Read
 from terralogue.tools.dense_graded import decided
 from terralogue.tools.dense_ms_checkpoint import WEIGHTS_FOLDER, SlotCheckpoint, read_slots
-from terralogue.tools.dense_ms_rule import with_rule
+from terralogue.tools.dense_ms_rule import RULE, with_rule
 from terralogue.tools.dense_network import mirrored
 from terralogue.tools.run import Progress
 from terralogue.tools.tiling import blend_batches
@@ -85,7 +84,7 @@ class SlotModel:
         """Network, classes, threshold, bands."""
         facts = self.checkpoint.facts
         used = ", ".join(SLOTS[row] for row in np.flatnonzero(_present(self.now)))
-        rule = f", and where {rules.MNDWI.text}" if self.rule else ""
+        rule = f", and where {RULE.text}" if self.rule else ""
         since = "" if self.before is None else ", and not so in the reference scene"
         return (
             f"network {self.name} on the bands {used}, probability of {' or '.join(self.classes)} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -9,9 +10,12 @@ from numpy.typing import NDArray
 
 from terralogue.datasets.dense_slots import SLOTS
 from terralogue.tools import rules
+from terralogue.tools.baselines import Condition
 
 Floats = NDArray[np.float32]
 
+RULE: Final = replace(rules.MNDWI, conditions=(Condition("MNDWI", 0.25),))
+"""`rules.MNDWI` from 0.25: at 0 haze makes shadows of a winter city pass for water."""
 PRECISION: Final = 0.97
 """Share of what the rule finds on the chips of `water_s2l8` that their masks call water."""
 
@@ -22,8 +26,8 @@ def reflectance(planes: Floats, name: str) -> Floats:
 
 
 def rule_water(planes: Floats) -> NDArray[np.bool_]:
-    """Where MNDWI > 0 with its exclusions holds (`rules.MNDWI`); slots G, N and S1 are needed."""
-    return rules.MNDWI.holds({name: reflectance(planes, name) for name in ("G", "N", "S1")})
+    """Where RULE holds; slots G, N and S1 are needed."""
+    return RULE.holds({name: reflectance(planes, name) for name in ("G", "N", "S1")})
 
 
 def with_rule(likely: Floats, planes: Floats) -> Floats:

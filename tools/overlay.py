@@ -24,6 +24,8 @@ COLOURS = {
     "water": "#00a8ff",
     "flooded_area": "#00e5ff",
     "vegetation": "#7CFC00",
+    "tree_cover": "#00c853",
+    "grassland": "#c6e83c",
     "bare_soil": "#e0a458",
     "snow_ice": "#e060ff",
     "burned_area": "#ff4d00",

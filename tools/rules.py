@@ -38,6 +38,11 @@ NDVI = Rule(
     source="vegetation covers more than half of the pixel, Sobrino et al. 2004, "
     "doi:10.1016/j.rse.2004.02.003",
 )
+DENSE = Rule(
+    (Condition("NDVI", 0.6),),
+    source="dense vegetation, such as forests and crops at their peak: USGS, NDVI, the Foundation "
+    "for Remote Sensing Phenology",
+)
 SOIL = Rule(
     (Condition("BI", 0.021),),
     exclude=((Condition("MNDWI", 0.0),),),
@@ -80,6 +85,11 @@ SEASONS = (
 RGB_CAUTION = "Without near infrared, anything green counts as vegetation: a weak method."
 ONE_TOWN = (
     "The network learnt this land cover on pictures of Dubai alone; elsewhere check it by eye."
+)
+DENSE_CAUTION = "Crops and meadows at their greenest pass for trees."
+COVER_CAUTION = (
+    "Learned from simulated scenes: trees, grass and crops of like greenness are confused, and "
+    "strips a few pixels wide are lost."
 )
 SOIL_CAUTION = "Roofs, roads and dry harvested fields can pass for bare soil."
 FROM_SCENE = "The threshold was taken from the scene itself, since no published one applies to it."

@@ -51,6 +51,8 @@ TITLES = {
     "water": "Water",
     "flooded_area": "Flooded area",
     "vegetation": "Vegetation",
+    "tree_cover": "Tree cover",
+    "grassland": "Grassland",
     "bare_soil": "Bare soil",
     "snow_ice": "Snow and ice",
     "burned_area": "Burned area",
@@ -151,7 +153,7 @@ class Choice(NamedTuple):
 
 
 def _rule(
-    name: str, targets: str, rule: Rule, *cautions: str, iou: float | None = None
+    name: str, targets: str, rule: Rule, *cautions: str, iou: float | None = None, **scores: Score
 ) -> Specialist:
     keys = _WATER_SENSORS if iou is not None else ()
     return Specialist(
@@ -159,7 +161,7 @@ def _rule(
         tuple(targets.split()),
         rule.bands,
         lambda job: rule_model(rule, job.scene),
-        scores={key: Score(iou or 0.0, _WATER_SCORE) for key in keys},
+        scores={key: Score(iou or 0.0, _WATER_SCORE) for key in keys} | scores,
         cautions=cautions,
     )
 
@@ -243,11 +245,17 @@ def _too_coarse(scene: Scene) -> str | None:
 
 
 def _rgb_model(job: Job) -> Model:
-    from terralogue.tools.dense_network import DenseModel, load
-    from terralogue.tools.dense_rgb import TARGETS
+    from terralogue.tools.dense_network import DenseModel
+    from terralogue.tools.dense_recipe import recipe
+    from terralogue.tools.dense_voices import Voice, load
 
-    head, classes = TARGETS[job.target]
-    return DenseModel(job.scene, load("rgb_cover"), head, classes, job.target, "rgb_cover")
+    name = "rgb_road" if job.target == "road" else "rgb_cover"
+    made = recipe(name)
+    voices = [Voice(load(name), *made.targets[job.target])]
+    if job.target in made.partners:
+        other, head, classes = made.partners[job.target]
+        voices.append(Voice(load(other), head, classes))
+    return DenseModel(job.scene, voices, job.target, name)
 
 
 def _rgb(target: str, *cautions: str, **scores: Score) -> Specialist:
@@ -287,6 +295,21 @@ def _slot_water(job: Job) -> Model:
     return slot_model(job.scene, "water", ("water",), reference=reference, rule=True)
 
 
+def _slot_cover(job: Job) -> Model:
+    from terralogue.tools.dense_ms_network import slot_model
+
+    return slot_model(job.scene, "ms_cover", (job.target,))
+
+
+def _on_real_scenes(sentinel2: float, landsat8: float, enmap: float) -> dict[str, Score]:
+    """Scores on the three real scenes of `tools/dense_cover_scenes.py`."""
+    return {
+        "sentinel2_l1c": Score(sentinel2, "three dates in Slovenia"),
+        "landsat8": Score(landsat8, "polygons at Elkton, Virginia"),
+        "enmap": Score(enmap, "three chips of Potsdam"),
+    }
+
+
 def _slots(
     name: str, targets: str, build: Callable[[Job], Model], *cautions: str, reference: bool = False,
     **scores: Score,
@@ -324,6 +347,13 @@ SPECIALISTS: tuple[Specialist, ...] = (
     _flood("radar_vh_flood", rules.SPLIT_VH, rules.RADAR),
     _rule("ndvi", "vegetation", rules.NDVI),
     _split("ndvi_split", "vegetation", rules.SPLIT_NDVI),
+    _rule(
+        "ndvi_dense",
+        "tree_cover",
+        rules.DENSE,
+        rules.DENSE_CAUTION,
+        **_on_real_scenes(0.780, 0.726, 0.390),
+    ),
     _split("gli_split", "vegetation", rules.SPLIT_GLI, rules.RGB_CAUTION),
     _rule("bare_soil_swir", "bare_soil", rules.SOIL, rules.SOIL_CAUTION),
     _rule("bare_soil_nir", "bare_soil", rules.SOIL_NIR, rules.SOIL_CAUTION),
@@ -356,7 +386,21 @@ SPECIALISTS: tuple[Specialist, ...] = (
         "water flooded_area",
         _slot_water,
         rules.DARK,
-        **dict.fromkeys(_WATER_SENSORS, Score(0.693, _WATER_FOLDS)),
+        **dict.fromkeys(_WATER_SENSORS, Score(0.691, _WATER_FOLDS)),
+    ),
+    _slots(
+        "ms_tree_cover",
+        "tree_cover",
+        _slot_cover,
+        rules.COVER_CAUTION,
+        **_on_real_scenes(0.859, 0.726, 0.110),
+    ),
+    _slots(
+        "ms_grassland",
+        "grassland",
+        _slot_cover,
+        rules.COVER_CAUTION,
+        sentinel2_l1c=Score(0.454, "three dates in Slovenia"),
     ),
     _slots("ms_water_flood", "flooded_area water", _slot_water, rules.DARK, reference=True),
     _rgb("building"),

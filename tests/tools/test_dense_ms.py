@@ -263,7 +263,7 @@ def test_streams_that_the_rule_is_sure_of_are_water_whatever_the_network_says(
     model = replace(model_of(scene, folder), rule=True, threshold=0.9)
     mask = mask_of(model, whole(scene))
     assert (mask[100:102] == 1).all()
-    assert "MNDWI > 0" in model.method
+    assert "MNDWI > 0.25" in model.method
     assert (mask[120:] == 0).mean() > 0.9
 
 
