@@ -258,10 +258,13 @@ def _adapter() -> Callable[[nn.Module, Checkpoint], Any]:
             self.register_buffer("mean", torch.tensor(row.mean)[:, None, None])
             self.register_buffer("std", torch.tensor(row.std)[:, None, None])
 
-        def forward(self, images: Tensor, bands: Sequence[Band], head: str) -> Tensor:
+        def features(self, images: Tensor, bands: Sequence[Band]) -> Tensor:
             reflectance = physical(images, bands, pictures=False)
             scaled = (reflectance - self.mean) / self.std
             logits: Tensor = self.net(scaled.contiguous()).output
             return logits
+
+        def classify(self, features: Tensor, head: str) -> Tensor:
+            return features
 
     return Adapted

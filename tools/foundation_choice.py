@@ -3,10 +3,10 @@
     recommend("sentinel2_l2a", "water").text
     terralogue doctor --recommend sentinel2_l2a water
 
-First come the models that are ready to use here (SPECIALISTS), by the accuracy measured on that
-sensor. Then encoders to train a map on (BACKBONES): those with a published score on that sensor
-and task, the best first; then by closest ground sampling distance; then by how many bands of the
-sensor they read. Scores of different benchmarks are not compared with each other: encoders are
+First come the models that are ready to use here (SPECIALISTS, then DETECTORS, which count), by the
+accuracy measured on that sensor. Then encoders to train a map on (BACKBONES): those with a
+published score on that sensor and task, the best first; then by closest ground sampling distance;
+then by how many bands of the sensor they read. Scores of different benchmarks are not compared with each other: encoders are
 ranked within each. A U-Net trained from nothing takes part, and wins where it was best.
 """
 
@@ -22,6 +22,7 @@ from terralogue.datasets.errors import InputError
 from terralogue.datasets.sensors import get_sensor
 from terralogue.tools.backbone_scores import BENCHMARKS, Benchmark, label
 from terralogue.tools.backbones import BACKBONES, Backbone
+from terralogue.tools.detectors import COUNTED, DETECTORS
 from terralogue.tools.foundation_checkpoints import CHECKPOINTS, why_not
 from terralogue.tools.specialists import SPECIALISTS, TITLES
 
@@ -41,8 +42,8 @@ class Suggestion:
     Attributes:
         name: that commands take.
         why: one clause.
-        score: IoU of the target (measured here), or mean IoU (published), 0 to 1; None where not
-            measured.
+        score: IoU of the target, or F1 of its boxes (measured here), or mean IoU (published), 0 to
+            1; None where not measured.
         ready: usable as it is.
         licence: of the weights; "" where it is part of this package.
         lacks: what is to be done before it can be used.
@@ -85,7 +86,7 @@ class Recommendation:
 
 def tasks() -> tuple[str, ...]:
     """Tasks that can be asked for."""
-    return tuple(dict.fromkeys([*TITLES, *(each.task for each in BENCHMARKS)]))
+    return tuple(dict.fromkeys([*TITLES, *COUNTED, *(each.task for each in BENCHMARKS)]))
 
 
 def recommend(sensor: str, task: str) -> Recommendation:
@@ -102,7 +103,7 @@ def recommend(sensor: str, task: str) -> Recommendation:
     wanted = task.strip().casefold().replace(" ", "_").replace("-", "_")
     if wanted not in tasks():
         raise InputError(f"There is no task {task!r}; the tasks are: {', '.join(tasks())}.")
-    ready = _ready(found, wanted)
+    ready = [*_ready(found, wanted), *_detectors(found, wanted)]
     benchmarks = _measured(found, wanted)
     encoders = _encoders(found, benchmarks)
     notes = [note for each in benchmarks if (note := _better(each))]
@@ -145,6 +146,22 @@ def _ready(sensor: Sensor, task: str) -> list[Suggestion]:
             scored.append(Suggestion(row.name, why, score.iou, True))
     scored.sort(key=lambda each: -(each.score or 0))
     return [*(scored or others)[:_SHOWN], *fetched]
+
+
+def _detectors(sensor: Sensor, task: str) -> list[Suggestion]:
+    """Models of DETECTORS that find such things with the bands of the sensor."""
+    found = []
+    for row in DETECTORS:
+        if task not in row.pixels or not all(sensor.band(name) for name in row.bands):
+            continue
+        if row.sensors and sensor.key not in row.sensors:
+            continue
+        if sensor.gsd is not None and sensor.gsd > row.limit(task):
+            continue
+        score = row.scores.get(task)
+        why = f"F1 {score.f1:.2f} measured on {score.how}" if score else "not measured"
+        found.append(Suggestion(row.name, f"counts: {why}", score.f1 if score else None, True))
+    return found
 
 
 def _measured(sensor: Sensor, task: str) -> list[Benchmark]:

@@ -60,6 +60,12 @@ def test_ready_models_measured_here_come_before_encoders_and_are_not_compared_wi
     assert found.text.splitlines()[1].startswith("1. ")
 
 
+def test_detectors_are_named_for_what_they_count_where_pixels_are_small_enough() -> None:
+    assert recommend("sentinel2_l1c", "ship").models[0].name == "detect_ships"
+    assert not any(each.ready for each in recommend("sentinel2_l1c", "vehicle").models)
+    assert any("detect" in each.name for each in recommend("rgb_aerial", "vehicle").models)
+
+
 def test_what_cannot_be_had_here_but_was_better_is_said() -> None:
     notes = recommend("sentinel1_grd", "flooded_area").notes
     assert any("supervised ViT-B/16 reached 78.3 %" in note for note in notes)
