@@ -17,10 +17,20 @@ from numpy.typing import NDArray
 
 from terralogue.tools.dense_checkpoint import Dense, DenseFacts, HeadFacts
 from terralogue.tools.dense_data import IGNORE, DensePack
-from terralogue.tools.dense_scores import calibration_error, fit_temperature, predictions
+from terralogue.tools.dense_scores import (
+    calibration_error,
+    fit_temperature,
+    predictions,
+    prepared,
+)
+from terralogue.tools.dense_voices import Voice, together
 
 Targets = Mapping[str, tuple[str, tuple[str, ...]]]
 """Head and classes by target."""
+Partners = Mapping[str, Sequence[Voice]]
+"""Voices of other networks by target."""
+NOBODY: Final[Partners] = {}
+_BATCH: Final = 4
 _THRESHOLDS: Final = tuple(round(0.2 + 0.05 * i, 2) for i in range(13))
 _EVERY: Final = 5  # pixels between those that the temperature is fitted on
 # An image that shows less of a target says nothing of how far its area is off.
@@ -64,13 +74,16 @@ class _Sums:
         return np.asarray(true[clear] / expected[clear])
 
 
-def calibrate(dense: Dense, packs: Sequence[DensePack], targets: Targets) -> DenseFacts:
+def calibrate(
+    dense: Dense, packs: Sequence[DensePack], targets: Targets, partners: Partners = NOBODY
+) -> DenseFacts:
     """Fit one temperature for each head, and a threshold and area factors for each target.
 
     Args:
         dense: as training left it.
         packs: of the validation part.
         targets: what the network is used for.
+        partners: whose voices count too.
 
     Returns:
         The facts of `dense` with what was found.
@@ -81,7 +94,7 @@ def calibrate(dense: Dense, packs: Sequence[DensePack], targets: Targets) -> Den
         error = calibration_error(_softmax(logits / np.float32(temperature)), labels)
         heads[head] = HeadFacts(temperature, calibration_error=round(error, 4))
     warm = replace(dense, facts=replace(dense.facts, heads=heads))
-    for target, sums in _sums(warm, packs, targets).items():
+    for target, sums in _sums(warm, packs, targets, partners).items():
         head = targets[target][0]
         facts = heads[head]
         threshold = _THRESHOLDS[int(np.argmax(sums.ious))]
@@ -98,7 +111,7 @@ def calibrate(dense: Dense, packs: Sequence[DensePack], targets: Targets) -> Den
 
 
 def measure(
-    dense: Dense, packs: Sequence[DensePack], targets: Targets
+    dense: Dense, packs: Sequence[DensePack], targets: Targets, partners: Partners = NOBODY
 ) -> dict[str, dict[str, float]]:
     """Score a calibrated network.
 
@@ -115,7 +128,7 @@ def measure(
             "error_before": calibration_error(_softmax(logits), labels),
             "error_after": calibration_error(_softmax(warm), labels),
         }
-    for target, sums in _sums(dense, packs, targets).items():
+    for target, sums in _sums(dense, packs, targets, partners).items():
         facts = dense.facts.heads[targets[target][0]]
         low, high = facts.area_factors[target]
         ratios = sums.ratios()
@@ -158,17 +171,24 @@ def _samples(
     }
 
 
-def _sums(dense: Dense, packs: Sequence[DensePack], targets: Targets) -> dict[str, _Sums]:
+def _sums(
+    dense: Dense, packs: Sequence[DensePack], targets: Targets, partners: Partners
+) -> dict[str, _Sums]:
     sums: dict[str, _Sums] = {}
-    for head, logits, labels in _every(dense, packs):
-        shares = (logits / dense.facts.heads[head].temperature).softmax(1)
-        names = list(dense.net.config.heads[head])
-        for target, (own, classes) in targets.items():
-            if own != head:
+    for pack in packs:
+        for target, (head, classes) in targets.items():
+            if head not in pack.labels or head not in dense.net.config.heads:
                 continue
-            columns = [names.index(name) for name in classes]
-            truth = torch.stack([labels == column for column in columns]).any(0)
-            sums.setdefault(target, _Sums()).add(shares[:, columns].sum(1), truth, labels != IGNORE)
+            voices = [Voice(dense, head, classes), *partners.get(target, ())]
+            names = list(dense.net.config.heads[head])
+            for start in range(0, len(pack.images), _BATCH):
+                images, bands = prepared(pack, slice(start, start + _BATCH)), pack.bands
+                labels = torch.from_numpy(pack.labels[head][start : start + _BATCH])
+                height, width = labels.shape[1:]
+                with torch.inference_mode():
+                    found = together(voices, images, bands)[:, :height, :width]
+                truth = torch.stack([labels == names.index(name) for name in classes]).any(0)
+                sums.setdefault(target, _Sums()).add(found, truth, labels != IGNORE)
     return sums
 
 

@@ -95,11 +95,16 @@ def _score(name: str, folder: Path, packs: Sequence[DensePack], part: Part) -> N
     from terralogue.tools.dense_calibrate import calibrate, measure
     from terralogue.tools.dense_checkpoint import read_dense, write_dense
     from terralogue.tools.dense_recipe import recipe
+    from terralogue.tools.dense_voices import Voice, load
 
     dense, targets = read_dense(folder), recipe(name).targets
+    partners = {
+        target: (Voice(load(other), head, classes),)
+        for target, (other, head, classes) in recipe(name).partners.items()
+    }
     if part == "val":
-        write_dense(folder, dense.net, calibrate(dense, packs, targets))
+        write_dense(folder, dense.net, calibrate(dense, packs, targets, partners))
         dense = read_dense(folder)
-    text = json.dumps(measure(dense, packs, targets), indent=1)
+    text = json.dumps(measure(dense, packs, targets, partners), indent=1)
     (folder / f"scores_{part}.json").write_text(text + "\n", encoding="utf-8")
     print(text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -20,8 +20,8 @@ from rasterio.windows import Window
 
 from terralogue.datasets.scene import Scene
 from terralogue.datasets.tiles import TileReader
-from terralogue.tools.dense_checkpoint import WEIGHTS_FOLDER, Dense, read_dense
 from terralogue.tools.dense_graded import decided
+from terralogue.tools.dense_voices import Voice, together
 from terralogue.tools.run import Progress
 from terralogue.tools.tiling import blend_batches
 
@@ -30,16 +30,6 @@ Floats = NDArray[np.float32]
 _TILE: Final = 384  # network pixels; a multiple of 32
 _OVERLAP: Final = 0.125
 _BATCH: Final = 4
-
-
-@lru_cache(maxsize=4)
-def load(name: str) -> Dense:
-    """A checkpoint of the package by name.
-
-    Raises:
-        InputError: there is none, or it is broken.
-    """
-    return read_dense(WEIGHTS_FOLDER / name)
 
 
 @dataclass(frozen=True)
@@ -55,52 +45,48 @@ class DenseModel:
     Attributes:
         scene: what it looks at; a scene much finer than the network was trained at is read
             coarser, and the probabilities are brought back to its pixels.
-        dense: network and facts.
-        head: of the network.
-        classes: whose probabilities add up to that of the target.
-        target: key of the head's thresholds and area factors.
+        voices: heads of networks; the first one's facts hold the threshold and the area factors,
+            and its network says which bands and pixels are wanted.
+        target: key of those.
         name: of the checkpoint, for people.
     """
 
     scene: Scene
-    dense: Dense
-    head: str
-    classes: tuple[str, ...]
+    voices: Sequence[Voice]
     target: str
     name: str = "dense network"
 
     def __post_init__(self) -> None:
-        """Find the classes, and how coarse to read."""
-        every = list(self.dense.net.config.heads[self.head])
-        self._columns = [every.index(name) for name in self.classes]
-        self._facts = self.dense.facts.heads[self.head]
-        finest = self.dense.facts.gsd[0]
+        """Find how coarse to read."""
+        self._facts = self.voices[0].dense.facts
+        self._head = self.voices[0].facts
+        finest = self._facts.gsd[0]
         self.step = max(1.0, finest / self.scene.gsd) if self.scene.gsd else 1.0
 
     @property
     def threshold(self) -> float:
         """Probability from which a pixel belongs to the target."""
-        return self._facts.thresholds.get(self.target, 0.5)
+        return self._head.thresholds.get(self.target, 0.5)
 
     @property
     def area_factors(self) -> tuple[float, float] | None:
         """True area over expected area in nine of ten validation images."""
-        return self._facts.area_factors.get(self.target)
+        return self._head.area_factors.get(self.target)
 
     @property
     def method(self) -> str:
-        """Network, head, threshold."""
+        """Network with its fingerprint, and threshold."""
         coarser = f", read {self.step:.3g} times coarser" if self.step > 1 else ""
+        prints = " and ".join(voice.dense.fingerprint for voice in self.voices)
         return (
-            f"network {self.name} ({self.dense.fingerprint}), probability of "
-            f"{' or '.join(self.classes)} at least {self.threshold:.2f}, calibrated with "
-            f"temperature {self._facts.temperature:.2f}{coarser}"
+            f"network {self.name} ({prints}), calibrated probability of "
+            f"{self.target.replace('_', ' ')} at least {self.threshold:.2f}{coarser}"
         )
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Says where the pixel size does not go with the network, or is not known."""
-        low, high = self.dense.facts.gsd
+        low, high = self._facts.gsd
         gsd = self.scene.gsd
         if gsd is None:
             return (
@@ -142,7 +128,7 @@ class DenseModel:
 
     @cached_property
     def _reader(self) -> TileReader:
-        return TileReader(self.scene, bands=self.dense.facts.bands)
+        return TileReader(self.scene, bands=self._facts.bands)
 
     def _read(self, row: int, column: int, size: int) -> _Tile:
         """A square of the scene, mirrored beyond its edges, in the pixels of the network."""
@@ -162,14 +148,12 @@ class DenseModel:
 
     def _forward(self, tiles: Sequence[_Tile]) -> Floats:
         """Probability of the target and observation, float32 (tiles, 2, size, size)."""
-        bands = tuple(self.scene.band(name) for name in self.dense.facts.bands)
+        bands = tuple(self.scene.band(name) for name in self._facts.bands)
         images = torch.stack([tile.image for tile in tiles])
         size = tiles[0].observed.shape[0]
         with torch.inference_mode():
             images = images.contiguous(memory_format=torch.channels_last)
-            logits = self.dense.net.look(images, bands)[self.head]
-            shares = (logits / self._facts.temperature).softmax(1)
-            found = shares[:, self._columns].sum(1, keepdim=True)
+            found = together(self.voices, images, bands)[:, None]
             if size != _TILE:
                 found = F.interpolate(found, (size, size), mode="bilinear")
         observed = np.stack([tile.observed for tile in tiles])[:, None]

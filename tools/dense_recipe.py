@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -29,17 +29,20 @@ class DenseRecipe:
         targets: what the network is used for: head and classes by target.
         sources: makers of packs by source name.
         facts: written beside the weights.
+        partners: checkpoint of the package, head and classes that have a voice too, by target.
     """
 
     heads: Mapping[str, Sequence[str]]
     targets: Mapping[str, tuple[str, tuple[str, ...]]]
     sources: Mapping[str, Maker]
     facts: DenseFacts
+    partners: Mapping[str, tuple[str, str, tuple[str, ...]]] = field(default_factory=dict)
 
 
 # ★ One line per network.
 RECIPES: Final = {
     "rgb_cover": "terralogue.tools.dense_rgb",
+    "rgb_road": "terralogue.tools.dense_rgb_road",
     "rgb_held_out": "terralogue.tools.dense_rgb_held_out",
 }
 

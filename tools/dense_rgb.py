@@ -29,7 +29,6 @@ HEADS: Final = {
 }
 TARGETS: Final = {
     "building": ("building", ("building",)),
-    "road": ("road", ("road",)),
     "built_up": ("cover", ("building", "road")),
     "vegetation": ("cover", ("vegetation",)),
     "water": ("cover", ("water",)),

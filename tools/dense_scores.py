@@ -26,17 +26,23 @@ def predictions(
 ) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Head, logits float32 (n, classes, H, W) and labels uint8 (n, H, W), batch by batch."""
     height, width = pack.images.shape[-2:]
-    pad = (0, -width % STRIDE, 0, -height % STRIDE)
     for start in range(0, len(pack.images), batch):
         part = slice(start, start + batch)
-        images = torch.from_numpy(np.ascontiguousarray(pack.images[part])).to(device)
-        images = images.float() / 127.5 - 1 if images.dtype == torch.uint8 else images.float()
+        images = prepared(pack, part).to(device)
         with torch.inference_mode(), torch.autocast(device.partition(":")[0], torch.bfloat16):
-            found = net.look(F.pad(images, pad, mode="reflect"), pack.bands)
+            found = net.look(images, pack.bands)
         for head, labels in pack.labels.items():
             if head in found:
                 logits = found[head][..., :height, :width]
                 yield head, logits, torch.from_numpy(labels[part]).to(device)
+
+
+def prepared(pack: DensePack, part: slice) -> Tensor:
+    """Images of a pack as a network takes them, mirrored to multiples of STRIDE at two edges."""
+    height, width = pack.images.shape[-2:]
+    images = torch.from_numpy(np.ascontiguousarray(pack.images[part]))
+    images = images.float() / 127.5 - 1 if images.dtype == torch.uint8 else images.float()
+    return F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE), mode="reflect")
 
 
 def confusions(

@@ -32,6 +32,7 @@ from terralogue.tools.dense_checkpoint import (
 )
 from terralogue.tools.dense_model import DenseConfig, DenseNet
 from terralogue.tools.dense_network import DenseModel
+from terralogue.tools.dense_voices import Voice
 from terralogue.tools.export import quiet
 from terralogue.tools.grid import whole
 from terralogue.tools.run import Run
@@ -89,7 +90,7 @@ def picture(make_scene: MakeScene, size: tuple[int, int] = (90, 70), metres: flo
 
 
 def model_of(scene: Scene, dense: Dense) -> DenseModel:
-    return DenseModel(scene, dense, "cover", ("water",), "water", "tiny")
+    return DenseModel(scene, [Voice(dense, "cover", ("water",))], "water", "tiny")
 
 
 def probabilities(model: DenseModel, window: Window) -> NDArray[np.float32]:
@@ -193,6 +194,18 @@ def test_a_fine_tuned_network_can_begin_from_another_with_other_heads(folder: Pa
     old = read_dense(folder).net
     assert torch.equal(net.context.weight, old.context.weight)
     assert set(net.heads) == {"new"}
+
+
+def test_of_several_voices_the_one_that_is_surest_counts(
+    make_scene: MakeScene, folder: Path, dense: Dense
+) -> None:
+    scene = picture(make_scene)
+    voices = [
+        Voice(sure_of_water(read_dense(folder), share), "cover", ("water",)) for share in (0.3, 0.7)
+    ]
+    model = DenseModel(scene, voices, "water", "two")
+    assert np.allclose(probabilities(model, whole(scene)), 0.7, atol=1e-3)
+    assert model.method.count(dense.fingerprint) == 2
 
 
 def test_the_temperature_only_tempers(make_scene: MakeScene, dense: Dense) -> None:

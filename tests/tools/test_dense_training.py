@@ -47,7 +47,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def options(data: Path, out: Path) -> list[str]:
-    return ["dense", "rgb_cover", "--data", str(data), "--packs", str(out / "packs"),
+    return ["dense", "rgb_road", "--data", str(data), "--packs", str(out / "packs"),
             "--out", str(out / "run"), "--sources", "eth_roads", "--batch", "4", "--size", "64",
             "--average", "0.8", "--lr", "0.004"]  # fmt: skip
 
@@ -80,7 +80,7 @@ def test_a_short_training_finds_grey_roads_and_is_calibrated(
         (["--sources", "moon"], "unknown source"),
         (["--minutes", "0"], "--minutes"),
         (["--size", "100"], "multiple of 32"),
-        (["--sources", "inria"], "has no masks"),
+        (["--data", "nowhere"], "has no masks"),
         (["--batch", "0"], "--batch"),
     ],
 )
