@@ -6,8 +6,9 @@
 First come the models that are ready to use here (SPECIALISTS, then DETECTORS, which count), by the
 accuracy measured on that sensor. Then encoders to train a map on (BACKBONES): those with a
 published score on that sensor and task, the best first; then by closest ground sampling distance;
-then by how many bands of the sensor they read. Scores of different benchmarks are not compared with each other: encoders are
-ranked within each. A U-Net trained from nothing takes part, and wins where it was best.
+then by how many bands of the sensor they read. Scores of different benchmarks are not compared with
+each other: encoders are ranked within each. A U-Net trained from nothing takes part, and wins where
+it was best.
 """
 
 from __future__ import annotations
