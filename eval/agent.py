@@ -173,10 +173,8 @@ def _held(session: ChatSession, row: Mapping[str, Any], folder: Path) -> Held:
 
 def _is(measurement: Any, gold: Mapping[str, Any]) -> bool:
     """Whether a measurement is what was asked for; change calls an area what it is of."""
-    named = measurement.name == gold["name"] or (
-        gold["name"] == "area" and measurement.name == "gain_area"
-    )
-    return named and measurement.unit == gold["unit"]
+    names = {gold["name"], "gain_area"} if gold["name"] == "area" else {gold["name"]}
+    return measurement.name in names and bool(measurement.unit == gold["unit"])
 
 
 async def _asked(

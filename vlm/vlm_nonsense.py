@@ -31,8 +31,9 @@ def _colours(rng: Random, grey: NDArray[Any]) -> NDArray[Any]:
     """One channel between 0 and 1 as a blend of two colours, or grey."""
     if rng.random() < 0.4:
         return np.repeat(grey[..., None] * 255, 3, axis=2)
-    low, high = rng.integers(0, 256, (2, 3))
-    return low + grey[..., None] * (high.astype(float) - low)
+    low, high = rng.integers(0, 256, (2, 3)).astype(float)
+    made: NDArray[Any] = low + grey[..., None] * (high - low)
+    return made
 
 
 def coloured_noise(rng: Random, size: int) -> NDArray[Any]:
