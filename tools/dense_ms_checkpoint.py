@@ -56,7 +56,8 @@ class SlotCheckpoint:
             logits = self.net(planes, present) / self.facts.temperature
             for name in self.facts.unused:
                 logits[:, list(self.net.config.classes).index(name)] = -torch.inf
-            return logits.softmax(1)
+            shares: Tensor = logits.softmax(1)
+            return shares
 
 
 def write_slots(folder: Path, net: SlotNet, facts: SlotFacts) -> str:

@@ -198,7 +198,9 @@ def _water(args: argparse.Namespace) -> int:
 
     held_out(chips, fold)
     facts = calibrated(logits, chips.water.astype(np.uint8), ("other", "water"))
-    likely = with_rule(softmax(logits / facts.temperature, 1)[:, 1], chips.planes)
+    likely = with_rule(
+        softmax((logits / facts.temperature).astype(np.float32), 1)[:, 1], chips.planes
+    )
     args.out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(args.out / "held_out.npz", likely=likely.astype(np.float16))
     score = water_score(nested_masks(chips, likely), chips.water)

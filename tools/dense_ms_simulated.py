@@ -40,14 +40,16 @@ def scenes(sensor: str, count: int) -> Iterator[Simulated]:
 
 def truth_of(scene: Simulated) -> NDArray[np.bool_]:
     """Where water is, flood included: bool (H, W)."""
-    return cover_codes(scene) == COVERS.index("water")
+    return np.asarray(cover_codes(scene) == COVERS.index("water"), np.bool_)
 
 
 def by_rule(scene: Simulated) -> NDArray[np.bool_]:
     """Water by the rule that `segment` takes without a network; empty where it refuses."""
     bands = {band.common: plane for band, plane in zip(scene.bands, scene.data, strict=True)}
     if "VV" not in bands:
-        return rules.MNDWI.holds({str(name): plane for name, plane in bands.items()})
+        return np.asarray(
+            rules.MNDWI.holds({str(name): plane for name, plane in bands.items()}), np.bool_
+        )
     value = rules.SPLIT_VV.value({"VV": bands["VV"]})
     try:
         return np.asarray(value < rules.SPLIT_VV.fit_values(value, "the scene").threshold)

@@ -7,7 +7,7 @@ and a function that builds a `Model` for one scene.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn
 
@@ -152,8 +152,16 @@ class Choice(NamedTuple):
     why: str
 
 
+_NONE: Mapping[str, Score] = {}
+
+
 def _rule(
-    name: str, targets: str, rule: Rule, *cautions: str, iou: float | None = None, **scores: Score
+    name: str,
+    targets: str,
+    rule: Rule,
+    *cautions: str,
+    iou: float | None = None,
+    scores: Mapping[str, Score] = _NONE,
 ) -> Specialist:
     keys = _WATER_SENSORS if iou is not None else ()
     return Specialist(
@@ -161,7 +169,7 @@ def _rule(
         tuple(targets.split()),
         rule.bands,
         lambda job: rule_model(rule, job.scene),
-        scores={key: Score(iou or 0.0, _WATER_SCORE) for key in keys} | scores,
+        scores={key: Score(iou or 0.0, _WATER_SCORE) for key in keys} | {**scores},
         cautions=cautions,
     )
 
@@ -311,8 +319,8 @@ def _on_real_scenes(sentinel2: float, landsat8: float, enmap: float) -> dict[str
 
 
 def _slots(
-    name: str, targets: str, build: Callable[[Job], Model], *cautions: str, reference: bool = False,
-    **scores: Score,
+    name: str, targets: str, build: Callable[[Job], Model], *cautions: str,
+    reference: bool = False, scores: Mapping[str, Score] = _NONE,
 ) -> Specialist:  # fmt: skip
     return Specialist(
         name,
@@ -320,7 +328,7 @@ def _slots(
         _SIX,
         build,
         reference=reference,
-        scores=scores,
+        scores={**scores},
         cautions=cautions,
         refuses=_too_fine,
         learned=True,
@@ -352,7 +360,7 @@ SPECIALISTS: tuple[Specialist, ...] = (
         "tree_cover",
         rules.DENSE,
         rules.DENSE_CAUTION,
-        **_on_real_scenes(0.780, 0.726, 0.390),
+        scores=_on_real_scenes(0.780, 0.726, 0.390),
     ),
     _split("gli_split", "vegetation", rules.SPLIT_GLI, rules.RGB_CAUTION),
     _rule("bare_soil_swir", "bare_soil", rules.SOIL, rules.SOIL_CAUTION),
@@ -386,21 +394,21 @@ SPECIALISTS: tuple[Specialist, ...] = (
         "water flooded_area",
         _slot_water,
         rules.DARK,
-        **dict.fromkeys(_WATER_SENSORS, Score(0.691, _WATER_FOLDS)),
+        scores=dict.fromkeys(_WATER_SENSORS, Score(0.691, _WATER_FOLDS)),
     ),
     _slots(
         "ms_tree_cover",
         "tree_cover",
         _slot_cover,
         rules.COVER_CAUTION,
-        **_on_real_scenes(0.859, 0.726, 0.110),
+        scores=_on_real_scenes(0.859, 0.726, 0.110),
     ),
     _slots(
         "ms_grassland",
         "grassland",
         _slot_cover,
         rules.COVER_CAUTION,
-        sentinel2_l1c=Score(0.454, "three dates in Slovenia"),
+        scores={"sentinel2_l1c": Score(0.454, "three dates in Slovenia")},
     ),
     _slots("ms_water_flood", "flooded_area water", _slot_water, rules.DARK, reference=True),
     _rgb("building"),
