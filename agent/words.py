@@ -47,6 +47,10 @@ SHORTHAND = {
 }  # fmt: skip
 
 
+# Letters that are left of a word without its ending; shorter pieces stem from slips ("wa-er").
+STEM = 4
+
+
 class Found(NamedTuple):
     """A phrase found in a list of tokens: its label, and the tokens [start, stop) it covers."""
 
@@ -162,7 +166,9 @@ def _spelled(word: str, known: frozenset[str]) -> str:
     # A plural or participle that the vocabulary splits is a word, not a slip.
     endings = ("s", "es", "d", "ed", "ing", "er", "est", "ly")
     if any(
-        word.endswith(end) and {word[: -len(end)], word[: -len(end)] + "e"} & {*known, *common}
+        word.endswith(end)
+        and len(word) - len(end) >= STEM
+        and {word[: -len(end)], word[: -len(end)] + "e"} & {*known, *common}
         for end in endings
     ):
         return word

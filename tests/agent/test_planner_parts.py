@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from terralogue.agent.plan import Inputs, Plan, SceneFacts
+from terralogue.agent.plan import Inputs, Plan, SceneFacts, Turn
 from terralogue.agent.planner import get_planner
 from terralogue.agent.planner_parts import wishes
 
@@ -44,3 +44,17 @@ def test_saving_is_announced_for_after_the_measurement() -> None:
 
 def test_one_wish_stays_one_call() -> None:
     assert len(plan("How much forest is there?", OPTICAL).calls) == 1
+
+
+def test_a_chosen_option_is_planned_as_it_says() -> None:
+    turns = [
+        {"role": "user", "content": "do the usual"},
+        {"role": "assistant", "content": "Which of these is meant?"},
+    ]
+    for reply, tool in (
+        ("measure the area of water", "segment"),
+        ("count the ships", "detect_objects"),
+    ):
+        asked = AERIAL.model_copy(update={"history": tuple(Turn(**turn) for turn in turns)})
+        made = plan(reply, asked)
+        assert [call.tool for call in made.calls] == [tool]
