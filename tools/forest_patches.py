@@ -14,15 +14,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import pyproj
 from numpy.typing import NDArray
 from rasterio.windows import Window
 from scipy import ndimage
 
 from terralogue.tools.baselines import YES
 from terralogue.tools.differencing import GAIN, LOSS, UNSEEN, Difference, TargetChange
-from terralogue.tools.grid import Grid, crop, ground_crs, why_no_ground
+from terralogue.tools.grid import Grid, crop, why_no_ground
 from terralogue.tools.measure import UNITS, GroundAreas
+from terralogue.tools.overlay import pixel_size
 from terralogue.tools.schemas import AreaUnit, Measurement
 from terralogue.tools.specialists import TITLES
 from terralogue.tools.tiling import tiles
@@ -121,7 +121,9 @@ def measure_patches(mask: Bools, observed: Bools, grid: Grid) -> Patches:
         grid: of the pixels.
     """
     areas = GroundAreas(grid)
-    across, down = pixel_sides(grid)
+    size = pixel_size(grid)
+    assert size is not None
+    across, down = size
     labels, count = ndimage.label(mask, _EIGHT)
     sizes = np.zeros(count + 1)
     core = 0.0
@@ -146,27 +148,6 @@ def measure_patches(mask: Bools, observed: Bools, grid: Grid) -> Patches:
         density=edge / hectares if hectares else 0.0,
         core_share=100 * core / float(sizes.sum()) if count else 0.0,
     )
-
-
-def pixel_sides(grid: Grid) -> tuple[float, float]:
-    """Metres along a row and down a column of the pixel in the middle of a grid."""
-    crs = ground_crs(grid)
-    assert crs is not None
-    assert crs.geodetic_crs is not None
-    column, row = grid.width // 2, grid.height // 2
-    x, y = zip(*(grid.transform @ at for at in _corner(column, row)), strict=True)
-    longitude, latitude = pyproj.Transformer.from_crs(
-        crs, crs.geodetic_crs, always_xy=True
-    ).transform(x, y)
-    geod = crs.get_geod() or pyproj.Geod(ellps="WGS84")
-    sides = [
-        geod.inv(longitude[0], latitude[0], longitude[end], latitude[end])[2] for end in (1, 2)
-    ]
-    return float(sides[0]), float(sides[1])
-
-
-def _corner(column: int, row: int) -> tuple[tuple[int, int], ...]:
-    return (column, row), (column + 1, row), (column, row + 1)
 
 
 def _edge(mask: Bools, observed: Bools, across: float, down: float) -> float:
