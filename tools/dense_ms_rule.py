@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from terralogue.datasets.dense_slots import SLOTS
 from terralogue.tools import rules
-from terralogue.tools.baselines import Condition
+from terralogue.tools.baselines import Condition, Rule
 
 Floats = NDArray[np.float32]
 
@@ -25,9 +25,10 @@ def reflectance(planes: Floats, name: str) -> Floats:
     return np.asarray(((planes[..., SLOTS.index(name), :, :] + 1) / 2.5) ** 2, np.float32)
 
 
-def rule_water(planes: Floats) -> NDArray[np.bool_]:
-    """Where RULE holds; slots G, N and S1 are needed."""
-    return RULE.holds({name: reflectance(planes, name) for name in ("G", "N", "S1")})
+def rule_water(planes: Floats, rule: Rule = RULE) -> NDArray[np.bool_]:
+    """Where a rule for water holds; slots G, N and S1 are needed."""
+    found = rule.holds({name: reflectance(planes, name) for name in ("G", "N", "S1")})
+    return np.asarray(found, np.bool_)
 
 
 def with_rule(likely: Floats, planes: Floats) -> Floats:

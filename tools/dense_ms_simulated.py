@@ -22,6 +22,7 @@ from terralogue.datasets.synthetic import simulate_scene
 from terralogue.datasets.synthetic_render import Simulated
 from terralogue.tools import rules
 from terralogue.tools.dense_ms_checkpoint import WEIGHTS_FOLDER, SlotCheckpoint, read_slots
+from terralogue.tools.dense_ms_rule import rule_water
 from terralogue.tools.dense_ms_water import WaterScore, water_score
 
 SEED: Final = 2_000_000
@@ -47,9 +48,8 @@ def by_rule(scene: Simulated) -> NDArray[np.bool_]:
     """Water by the rule that `segment` takes without a network; empty where it refuses."""
     bands = {band.common: plane for band, plane in zip(scene.bands, scene.data, strict=True)}
     if "VV" not in bands:
-        return np.asarray(
-            rules.MNDWI.holds({str(name): plane for name, plane in bands.items()}), np.bool_
-        )
+        planes, _ = slot_planes(scene.data, scene.bands)
+        return rule_water(planes, rules.MNDWI)
     value = rules.SPLIT_VV.value({"VV": bands["VV"]})
     try:
         return np.asarray(value < rules.SPLIT_VV.fit_values(value, "the scene").threshold)

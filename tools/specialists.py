@@ -185,7 +185,14 @@ def _split(name: str, targets: str, rule: SplitRule, *cautions: str) -> Speciali
     )
 
 
-def _flood(name: str, rule: Rule | SplitRule, *cautions: str) -> Specialist:
+def _single_dates(iou: float) -> dict[str, Score]:
+    """Scores of water on one date, for flood, which is water now and not before."""
+    return dict.fromkeys(_WATER_SENSORS, Score(iou, f"water on single dates of {_WATER_SCORE}"))
+
+
+def _flood(
+    name: str, rule: Rule | SplitRule, *cautions: str, iou: float | None = None
+) -> Specialist:
     def build(job: Job) -> Model:
         assert job.reference_scene is not None
         assert job.reference is not None
@@ -203,6 +210,7 @@ def _flood(name: str, rule: Rule | SplitRule, *cautions: str) -> Specialist:
         build,
         calibrated=calibrated,
         reference=True,
+        scores={} if iou is None else _single_dates(iou),
         cautions=cautions,
     )
 
@@ -347,8 +355,8 @@ SPECIALISTS: tuple[Specialist, ...] = (
     _split("radar_vv_water", "water flooded_area", rules.SPLIT_VV, rules.RADAR),
     _split("radar_hh_water", "water flooded_area", rules.SPLIT_HH, rules.RADAR),
     _split("radar_vh_water", "water flooded_area", rules.SPLIT_VH, rules.RADAR),
-    _flood("mndwi_flood", rules.MNDWI, rules.DARK),
-    _flood("ndwi_flood", rules.NDWI, rules.DARK),
+    _flood("mndwi_flood", rules.MNDWI, rules.DARK, iou=0.635),
+    _flood("ndwi_flood", rules.NDWI, rules.DARK, iou=0.586),
     _flood("mndwi_split_flood", rules.SPLIT_MNDWI, rules.DARK, rules.NO_SNOW_TEST),
     _flood("ndwi_split_flood", rules.SPLIT_NDWI, rules.DARK, rules.NO_SNOW_TEST),
     _flood("radar_vv_flood", rules.SPLIT_VV, rules.RADAR),
@@ -410,7 +418,14 @@ SPECIALISTS: tuple[Specialist, ...] = (
         rules.COVER_CAUTION,
         scores={"sentinel2_l1c": Score(0.454, "three dates in Slovenia")},
     ),
-    _slots("ms_water_flood", "flooded_area water", _slot_water, rules.DARK, reference=True),
+    _slots(
+        "ms_water_flood",
+        "flooded_area water",
+        _slot_water,
+        rules.DARK,
+        reference=True,
+        scores=_single_dates(0.691),
+    ),
     _rgb("building"),
     _rgb("road"),
     _rgb("built_up", rules.ONE_TOWN),
