@@ -6,6 +6,7 @@ finding.mask, finding.tally.share("target")
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 from scipy import ndimage
 
-from terralogue.datasets.errors import InputError
+from terralogue.datasets.errors import InputError, RefusalError
 from terralogue.datasets.scene import Scene
 from terralogue.tools.baselines import UNSEEN, YES, Model
 from terralogue.tools.clouds import CloudScreen, screen
@@ -87,7 +88,7 @@ def find_target(
     if quick:
         scene = coarser(scene)
     placed = place(region, scene)
-    choice = choose(scene, target, reference, model=model)
+    choice = _choose(scene, target, reference, model)
     used = reference if choice.specialist.reference else None
     least, smallest = _minimum(minimum_area, unit, scene)
     clouds = screen(scene, run.executor, run.progress, window=placed.window)
@@ -107,6 +108,18 @@ def find_target(
         scene, used, placed, choice, built, mask, artefact, tally, expectation, note,
         (*said, *built.warnings),
     )  # fmt: skip
+
+
+def _choose(scene: Scene, target: str, reference: Scene | None, model: str | None) -> Choice:
+    """The best model; of a quick look a rule where one serves.
+
+    Networks are measured on a sensor's own pixels, and rules do not depend on their size.
+    """
+    if isinstance(scene, CoarseScene) and model is None:
+        with contextlib.suppress(RefusalError):
+            rule = choose(scene, target, reference, physical=True)
+            return rule._replace(why=f"the rule, for a quick look; {rule.why}")
+    return choose(scene, target, reference, model=model)
 
 
 def _minimum(area: float, unit: AreaUnit, grid: Grid) -> tuple[int, str]:

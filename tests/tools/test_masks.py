@@ -100,6 +100,7 @@ def test_a_quick_look_measures_about_the_same_on_coarse_pixels_and_says_so(
     result = segment(scene, "water", run=run, quick=True)
     assert value(result, "area") == pytest.approx(600 * 900 / 100, rel=0.01)
     assert result.title == "Water (quick look)"
+    assert (result.model, result.why.partition(";")[0]) == ("ndwi", "the rule, for a quick look")
     assert "quick look at pixels of 30 m" in result.method
     assert result.warnings[0].startswith("This is a quick look at pixels of 30 m instead of 10 m")
     with rasterio.open(result.artefacts[0].path) as file:
