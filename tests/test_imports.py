@@ -25,7 +25,7 @@ ALSO: dict[str, set[str]] = {
 EXEMPT = "agent/cli.py"
 # package → the only files that may import it
 KEEPERS: dict[str, set[str]] = {
-    "mcp": {"tools/server.py", "agent/session.py", "agent/mcp_tools.py"},
+    "mcp": {"tools/server.py", "agent/session.py", "agent/mcp_tools.py", "eval/tool_matrix.py"},
     "gradio": {"app.py"},
     "langgraph": {"agent/graph.py", "agent/session.py"},
     "inspect_ai": {
