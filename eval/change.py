@@ -136,8 +136,8 @@ def _score(item: ChangePair, model: str | None, sensor: str | None) -> Row:
         counts = by_bands = _counts(mapped, truth)
         name, held_out = BY_BANDS, None
         if isinstance(difference, LearnedChange):
-            name = f"{difference.name} {difference.ensemble.fingerprint}"
-            facts, plain = difference.ensemble.facts, difference.anything
+            name = f"{difference.name} {difference.model.fingerprint}"
+            facts, plain = difference.model.facts, difference.anything
             held_out = {"f1": facts.f1, "change_vector_f1": facts.baseline_f1, "how": facts.how}
             by_bands = _counts(changed(pair, plain, run, truth.shape, fitted=True)[0], truth)
     return Row(item, counts, by_bands, hidden, name, mapped, held_out)

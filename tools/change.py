@@ -168,7 +168,7 @@ def any_change(pair: Pair, model: str | None = None) -> tuple[Difference, str, l
 
 def _title(difference: Difference) -> str:
     if isinstance(difference, LearnedChange):
-        return difference.ensemble.facts.title
+        return difference.model.facts.title
     return "Change of any kind"
 
 

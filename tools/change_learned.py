@@ -1,125 +1,132 @@
-"""Change of any kind by a trained network, where one serves the pair and earns it.
+"""Change by a trained model, where one serves the pair and earns it.
 
-A network serves when it was trained for such scenes; it is preferred when, on places that it had
-not seen, it had the better F1 than change vector analysis on the same places.
+A model serves when it was trained for such scenes; it is preferred when, on places that it had not
+seen, it had the better F1 than change vector analysis on the same places.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from terralogue.tools.change_facts import CONFIG, WEIGHTS_FOLDER, ChangeFacts
+from terralogue.tools.change_features import Piece, read_features
 from terralogue.tools.differencing import GAIN, NONE, UNSEEN, AnyChange, Floats
+from terralogue.tools.grid import Frame, whole
 from terralogue.tools.pairs import Pair, land_bands
-
-if TYPE_CHECKING:
-    from terralogue.tools.change_net import Ensemble, Standard
 
 CHANGE_NETS: Final = ("change_s2", "change_rgb")
 """Folders of checkpoints in tools/weights, in the order in which they are asked."""
-_FOLDER: Final = Path(__file__).parent / "weights"
-# Surroundings in pixels that are read with a window and cut off again.
-_HALO: Final = 48
+# A pair up to this many pixels along a side is learned from as a whole, a larger one from
+# _ACROSS x _ACROSS parts.
+_WHOLE: Final = 1400
+_PART, _ACROSS = 384, 4
 
 
 class Learned(NamedTuple):
-    """A network for a pair, why it was chosen, and what has to be said."""
+    """A model for a pair, why it was chosen, and what has to be said."""
 
     difference: LearnedChange
     why: str
     warnings: tuple[str, ...]
 
 
+class ChangeModel(Protocol):
+    """Tells change from the bands of two dates.
+
+    Attributes:
+        facts: what it is for and how good.
+        fingerprint: of its weights.
+        bands: common names of what it takes; those that a scene lacks are NaN.
+        halo: pixels of surroundings that it looks at.
+        what: in a few words.
+    """
+
+    @property
+    def facts(self) -> ChangeFacts: ...  # noqa: D102
+    @property
+    def fingerprint(self) -> str: ...  # noqa: D102
+    @property
+    def bands(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def halo(self) -> int: ...  # noqa: D102
+    @property
+    def what(self) -> str: ...  # noqa: D102
+
+    def begin(self, pieces: Sequence[Piece]) -> Callable[[Piece], Floats]:
+        """Learn what is normal for a pair; gives what maps a piece to probabilities (H, W)."""
+
+
 @dataclass
 class LearnedChange:
-    """Change that a network was taught to see; a `Difference`.
+    """Change that a model was taught to see; a `Difference`.
 
-    Beside it, change vector analysis tells of what the network was not taught; see `other`.
+    Beside it, change vector analysis tells of what the model was not taught; see `other`.
 
     Attributes:
         pair: the scenes.
-        ensemble: the networks.
+        model: see `ChangeModel`.
         name: of the checkpoint.
         anything: what is compared with it.
     """
 
     pair: Pair
-    ensemble: Ensemble
+    model: ChangeModel
     name: str
     anything: AnyChange
-    _standards: tuple[Standard, ...] = field(default=(), init=False, repr=False)
+    _look: Callable[[Piece], Floats] | None = field(default=None, init=False, repr=False)
 
     @property
     def halo(self) -> int:
-        """Pixels of surroundings that the networks look at."""
-        return _HALO
-
-    @property
-    def bands(self) -> list[str]:
-        """Common names of the bands that both scenes have and the networks know."""
-        first, second = self.pair.scenes
-        return [name for name in self.ensemble.bands if first.has(name) and second.has(name)]
+        """Pixels of surroundings that either method looks at."""
+        return max(self.model.halo, self.anything.halo)
 
     @property
     def method(self) -> str:
         """Model, its bands and its threshold."""
-        facts, lacking = self.ensemble.facts, len(self.ensemble.bands) - len(self.bands)
-        short = f", {lacking} bands that it knows are lacking" if lacking else ""
+        bands, facts = self._bands(), self.model.facts
+        lacking = [name for name in self.model.bands if name not in bands]
+        short = f"; lacking: {', '.join(lacking)}" if lacking else ""
         return (
-            f"{self.name} ({self.ensemble.fingerprint}): {len(self.ensemble.nets)} Siamese "
-            f"networks on {', '.join(self.bands)}{short}, each date standardised by itself; "
-            f"changed where the calibrated probability is at least {facts.threshold:.2f} (chosen "
-            "on held-out places)"
+            f"{self.name} ({self.model.fingerprint}): {self.model.what}, from {', '.join(bands)}"
+            f"{short}; changed where the calibrated probability is at least {facts.threshold:.2f} "
+            "(chosen on held-out places)"
         )
 
     @property
     def area_factors(self) -> tuple[float, float]:
         """True area over expected area on nine of ten held-out places, lowest and highest."""
-        return self.ensemble.facts.area_factors
+        return self.model.facts.area_factors
 
     def sample(self, window: Window) -> Floats:
-        """Both dates for the networks, then those of `anything`; see `Difference`."""
-        dates, seen = self._read(window)
-        plain = np.concatenate(dates)[:, seen]
-        rest = self.anything.sample(window)
-        # Either method leaves out what it could not see.
-        count = min(plain.shape[1], rest.shape[1])
-        return np.concatenate([plain[:, :count], rest[:, :count]])
+        """What `anything` learns from; see `Difference`."""
+        return self.anything.sample(window)
 
     def fit(self, samples: Floats) -> None:
-        """Learn how each date is standardised, and what is normal; see `Difference`."""
-        from terralogue.tools.change_net import standard
-
-        count = len(self.bands)
-        root = self.pair.scenes[0].unit == "reflectance"
-        self._standards = tuple(
-            standard(samples[start : start + count], root=root) for start in (0, count)
-        )
-        self.anything.fit(samples[2 * count :])
+        """Learn what is normal, from samples and from parts all over the pair; see `Difference`."""
+        self.anything.fit(samples)
+        parts = [self._read(window) for window in _parts(self.pair.frame)]
+        seen = [piece for piece in parts if piece.seen.any()]
+        self._look = self.model.begin(seen) if seen else None
 
     def probability(self, window: Window) -> Floats:
         """Calibrated probability of change: float32 (H, W), NaN where not observed."""
-        dates, seen = self._read(window)
-        places = [self.ensemble.bands.index(name) for name in self.bands]
-        inputs = []
-        for each, date in zip(self._standards, dates, strict=True):
-            full = np.zeros((len(self.ensemble.bands), *seen.shape), np.float32)
-            full[places] = each(date) * seen
-            inputs.append(full)
-        found = self.ensemble.probability(inputs[0], inputs[1])
-        return np.where(seen, found, np.float32(np.nan))
+        piece = self._read(window)
+        if self._look is None or not piece.seen.any():
+            return np.full(piece.seen.shape, np.nan, np.float32)
+        return np.where(piece.seen, self._look(piece), np.float32(np.nan))
 
     def decided(self, probability: Floats) -> NDArray[np.uint8]:
         """Changed or not by the threshold: `Difference.codes` of a probability (H, W)."""
-        codes = np.where(probability >= self.ensemble.facts.threshold, GAIN, NONE)
+        codes = np.where(probability >= self.model.facts.threshold, GAIN, NONE)
         codes[np.isnan(probability)] = UNSEEN
         return codes.astype(np.uint8)
 
@@ -128,15 +135,38 @@ class LearnedChange:
         return self.decided(self.probability(window))
 
     def other(self, window: Window) -> NDArray[np.bool_]:
-        """Where the bands differ unusually, whatever the networks say: bool (H, W)."""
+        """Where the bands differ unusually, whatever the model says: bool (H, W)."""
         return np.asarray(self.anything.codes(window) == GAIN)
 
-    def _read(self, window: Window) -> tuple[list[Floats], NDArray[np.bool_]]:
-        dates = [side.read(self.bands, window) for side in (self.pair.before, self.pair.after)]
+    def _bands(self) -> list[str]:
+        first, second = self.pair.scenes
+        return [name for name in self.model.bands if first.has(name) and second.has(name)]
+
+    def _read(self, window: Window) -> Piece:
+        bands = self._bands()
+        places = [self.model.bands.index(name) for name in bands]
         seen = ~self.pair.hidden(window)
-        for date in dates:
-            seen &= np.isfinite(date).all(axis=0)
-        return dates, seen
+        dates = []
+        for side in (self.pair.before, self.pair.after):
+            full = np.full((len(self.model.bands), *seen.shape), np.nan, np.float32)
+            full[places] = side.read(bands, window)
+            seen &= np.isfinite(full[places]).all(axis=0)
+            dates.append(full)
+        return Piece(dates[0], dates[1], seen)
+
+
+def _parts(frame: Frame) -> list[Window]:
+    """Windows that a model learns from: all of a small pair, parts all over a large one."""
+    if max(frame.width, frame.height) <= _WHOLE:
+        return [whole(frame)]
+    rows = np.linspace(0, max(frame.height - _PART, 0), _ACROSS).round().astype(int)
+    columns = np.linspace(0, max(frame.width - _PART, 0), _ACROSS).round().astype(int)
+    width, height = min(_PART, frame.width), min(_PART, frame.height)
+    return [
+        Window(int(column), int(row), width, height)
+        for row in dict.fromkeys(rows)
+        for column in dict.fromkeys(columns)
+    ]
 
 
 def learned_change(pair: Pair, names: Sequence[str] = CHANGE_NETS) -> tuple[Learned | None, str]:
@@ -151,7 +181,7 @@ def learned_change(pair: Pair, names: Sequence[str] = CHANGE_NETS) -> tuple[Lear
     """
     why_not = ["no network was trained for these sensors"]
     for name in names:
-        folder = Path(name) if Path(name).is_dir() else _FOLDER / name
+        folder = Path(name) if Path(name).is_dir() else WEIGHTS_FOLDER / name
         if not folder.is_dir():
             continue
         facts = _facts(folder)
@@ -159,10 +189,8 @@ def learned_change(pair: Pair, names: Sequence[str] = CHANGE_NETS) -> tuple[Lear
         if text:
             why_not.append(f"{folder.name} {text}")
             continue
-        from terralogue.tools.change_net import read_change
-
         anything = AnyChange(pair, land_bands(*pair.scenes))
-        difference = LearnedChange(pair, read_change(folder), folder.name, anything)
+        difference = LearnedChange(pair, _model(folder), folder.name, anything)
         why = (
             f"F1 {facts['f1']:.2f} of the changed class on {facts['how']}; change vector analysis "
             f"{facts['baseline_f1']:.2f} on the same"
@@ -171,10 +199,20 @@ def learned_change(pair: Pair, names: Sequence[str] = CHANGE_NETS) -> tuple[Lear
     return None, why_not[-1]
 
 
+def _model(folder: Path) -> ChangeModel:
+    """A network where the folder has weights of one, else a regression."""
+    if not (folder / "change.safetensors").is_file():
+        return read_features(folder)
+    # Brings torch.
+    from terralogue.tools.change_net import read_change
+
+    return read_change(folder)
+
+
 @lru_cache(maxsize=8)
 def _facts(folder: Path) -> dict[str, Any]:
     """Facts of a checkpoint, without its weights or torch."""
-    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    settings = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     facts: dict[str, Any] = settings["facts"]
     return facts
 
@@ -191,6 +229,8 @@ def _why_not(pair: Pair, facts: dict[str, Any]) -> str:
         low, high = facts["gsd"]
         if scene.gsd is not None and not low <= scene.gsd <= high:
             return f"was trained at {low:g} to {high:g} m a pixel, not {scene.gsd:.3g} m"
+        if facts["reflectance"] and scene.unit != "reflectance":
+            return f"needs reflectance, {scene.name} holds {scene.unit}"
     if len({scene.unit for scene in pair.scenes}) > 1:
         return "needs two scenes of one unit"
     if facts["f1"] <= facts["baseline_f1"]:

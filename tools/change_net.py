@@ -1,6 +1,6 @@
 """Networks that compare two dates of one place pixel by pixel, and their checkpoints.
 
-ensemble = read_change(WEIGHTS_FOLDER / "change_s2")
+ensemble = read_change(WEIGHTS_FOLDER / "change_rgb")
 probability = ensemble.probability(before, after, seen)
 
 Both dates go through one encoder, and what the decoder sees are absolute differences of their
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -28,11 +28,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from terralogue.datasets.errors import InputError
+from terralogue.tools.change_facts import CONFIG, ChangeFacts, facts_of
+from terralogue.tools.change_features import Piece
 
-WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
-"""Folders of the checkpoints in the package."""
 WEIGHTS: Final = "change.safetensors"
-CONFIG: Final = "config.json"
 # Side of the pieces that a network sees at once, and the surroundings that are cut off again.
 PIECE, CONTEXT = 512, 48
 _LEVELS: Final = (16, 24, 40, 112)
@@ -163,41 +162,6 @@ class _Levels(nn.Module):
 
 
 @dataclass(frozen=True)
-class ChangeFacts:
-    """What a checkpoint is for, and what was measured.
-
-    Attributes:
-        sensors: keys of SENSORS that it serves.
-        required: common names of the bands that it cannot do without.
-        gsd: metres per pixel, lowest and highest.
-        threshold: probability from which a pixel counts as changed.
-        slope: factor of the logit that calibrates the probability (with `offset`: Platt scaling).
-        offset: see above.
-        area_factors: true area over the sum of probabilities in 5 and 95 % of held-out places.
-        calibration_error: expected calibration error, 15 bins, on places held out.
-        f1: of the changed class, pooled over places held out in cross-validation.
-        baseline_f1: of change vector analysis on the same places.
-        how: what the scores were measured on.
-        title: what it finds, for people.
-        caution: said with every result.
-    """
-
-    sensors: tuple[str, ...] = ()
-    required: tuple[str, ...] = ()
-    gsd: tuple[float, float] = (0.0, 0.0)
-    threshold: float = 0.5
-    slope: float = 1.0
-    offset: float = 0.0
-    area_factors: tuple[float, float] = (1.0, 1.0)
-    calibration_error: float | None = None
-    f1: float = 0.0
-    baseline_f1: float = 0.0
-    how: str = ""
-    title: str = "Change"
-    caution: str = ""
-
-
-@dataclass(frozen=True)
 class Ensemble:
     """Networks that vote, and the facts about them.
 
@@ -217,6 +181,35 @@ class Ensemble:
     def bands(self) -> tuple[str, ...]:
         """Common names of the bands it takes; those of a scene without one are zero."""
         return self.nets[0].config.bands
+
+    @property
+    def halo(self) -> int:
+        """Pixels of surroundings that are read with a window and cut off again."""
+        return CONTEXT
+
+    @property
+    def what(self) -> str:
+        """In a few words."""
+        return f"{len(self.nets)} Siamese networks, each date standardised by itself"
+
+    def begin(self, pieces: Sequence[Piece]) -> Callable[[Piece], Floats]:
+        """Standardise either date of a pair; gives what maps a piece to probabilities (H, W)."""
+        standards = [
+            standard(
+                np.concatenate([piece[number][:, piece.seen] for piece in pieces], axis=1),
+                root=self.facts.reflectance,
+            )
+            for number in (0, 1)
+        ]
+
+        def probability(piece: Piece) -> Floats:
+            before, after = (
+                each(date) * piece.seen
+                for each, date in zip(standards, (piece.before, piece.after), strict=True)
+            )
+            return self.probability(before, after)
+
+        return probability
 
     def logits(self, before: Floats, after: Floats, device: str = "cpu") -> Floats:
         """Mean logit of change.
@@ -359,7 +352,7 @@ def read_change(folder: Path) -> Ensemble:
     try:
         settings: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         configs = [_config(given) for given in settings["nets"]]
-        facts, expected = _facts(settings["facts"]), settings["sha256"]
+        facts, expected = facts_of(settings["facts"]), settings["sha256"]
         flips = int(settings["flips"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / CONFIG} cannot be read ({error}); train again") from error
@@ -386,8 +379,3 @@ def read_change(folder: Path) -> Ensemble:
 
 def _config(given: Mapping[str, Any]) -> ChangeConfig:
     return ChangeConfig(**{**given, "bands": tuple(given["bands"])})
-
-
-def _facts(given: Mapping[str, Any]) -> ChangeFacts:
-    pairs = ("sensors", "required", "gsd", "area_factors")
-    return ChangeFacts(**{**given, **{name: tuple(given[name]) for name in pairs}})

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from terralogue.tools.change_facts import ChangeFacts
 from terralogue.tools.change_net import (
     ChangeConfig,
-    ChangeFacts,
     ChangeNet,
     Ensemble,
     Floats,
@@ -289,7 +289,7 @@ def train(
         patch, masks = (torch.cat(part) for part in zip(*drawn, strict=True))
         before, after, changed, seen = augment(patch, masks, training, rng)
         net.train()
-        with torch.autocast(device, torch.bfloat16, enabled=device != "cpu"):
+        with torch.autocast(device, torch.bfloat16):
             logits = net(before, after)
         loss = change_loss(logits, changed, seen, training.dice)
         optimiser.zero_grad(set_to_none=True)

@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of change vector analysis on "
         "the same places (eval change --model baseline), to be written beside the score",
     )
+    add("--init", type=Path, metavar="DIR", help="go on from the network in this folder")
     add("--fuse", choices=("difference", "both"), default="difference",
         help="what the decoder sees of the two dates' features")  # fmt: skip
     add("--device", default="cpu", help="of torch")
@@ -114,7 +115,8 @@ def main(argv: Sequence[str]) -> int:
         raise InputError(f"--size {training.size} cannot be used; give a multiple of 16 from 64.")
     learnt, held = _parted(places, args.fold)
     config = ChangeConfig(recipe.kind, recipe.bands, recipe.width, args.fuse)
-    train(config, training, learnt, held, args.out, device=args.device, begin=_begin(recipe.kind))
+    begin = _begin(recipe.kind, args.init)
+    train(config, training, learnt, held, args.out, device=args.device, begin=begin)
     return 0
 
 
@@ -149,19 +151,25 @@ def _parted(places: Sequence[Place], fold: str) -> tuple[list[Place], list[Place
     return learnt, [place for place in places if place.name in held]
 
 
-def _begin(kind: str) -> Callable[[ChangeNet], None] | None:
-    """Weights of the embedded tower for its kind of encoder."""
-    if kind != "tower":
-        return None
+def _begin(kind: str, init: Path | None) -> Callable[[ChangeNet], None] | None:
+    """What gives a network its first weights: a trained one, or the embedded tower's stages."""
+    from terralogue.tools.change_net import read_change
     from terralogue.tools.change_tower import TowerLevels
     from terralogue.vlm.checkpoint import read_checkpoint
     from terralogue.vlm.embedded_clip import FOLDER
+
+    def go_on(net: ChangeNet) -> None:
+        assert init is not None
+        (taught,) = read_change(init).nets
+        net.load_state_dict(taught.state_dict())
 
     def adopt(net: ChangeNet) -> None:
         assert isinstance(net.encoder, TowerLevels)
         net.encoder.adopt(read_checkpoint(FOLDER).tower)
 
-    return adopt
+    if init is not None:
+        return go_on
+    return adopt if kind == "tower" else None
 
 
 if __name__ == "__main__":

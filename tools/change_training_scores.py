@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from terralogue.datasets.change_pairs import fold_of
 from terralogue.datasets.errors import InputError
-from terralogue.tools.change_net import ChangeFacts, Floats, read_change, write_change
+from terralogue.tools.change_facts import ChangeFacts
+from terralogue.tools.change_net import Floats, read_change, write_change
 from terralogue.tools.change_training import THRESHOLDS, confusions, f1_of, place_logits, sigmoid
 from terralogue.tools.change_training_data import Place
 
@@ -167,7 +168,7 @@ def join(
     threshold = 1 / (1 + math.exp(-(slope * math.log(raw / (1 - raw)) + offset)))
     sensors, required, gsd, title, caution = _SERVES[name]
     facts = ChangeFacts(
-        sensors, required, gsd, threshold, slope, offset,
+        sensors, required, gsd, name == "s2", threshold, slope, offset,
         area_factors(held, slope, offset), error, f1, baseline_f1,
         f"{len(held)} places held out from training, in {len(folders)} folds",
         title, caution,

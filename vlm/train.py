@@ -26,6 +26,7 @@ STAGES: Final = {
     "dense": "terralogue.tools.dense_command",
     "slots": "terralogue.tools.dense_ms_command",
     "change": "terralogue.tools.change_training_command",
+    "change-features": "terralogue.tools.change_feature_training",
     "planner": "terralogue.agent.planner_training",
 }
 

@@ -15,9 +15,9 @@ from scipy import ndimage
 from terralogue.datasets.errors import InputError, RefusalError
 from terralogue.datasets.scene import Scene
 from terralogue.tools.change import BY_BANDS, any_change, detect_change
+from terralogue.tools.change_facts import ChangeFacts
 from terralogue.tools.change_net import (
     ChangeConfig,
-    ChangeFacts,
     ChangeNet,
     Ensemble,
     read_change,
@@ -35,7 +35,8 @@ from terralogue.tools.store import Store
 MakeScene = Callable[..., Scene]
 BANDS = ("G", "R", "N")
 FACTS = ChangeFacts(
-    sensors=("sentinel2_l1c",), required=("G", "R"), gsd=(8.0, 22.0), threshold=0.4, f1=0.6,
+    sensors=("sentinel2_l1c",), required=("G", "R"), gsd=(8.0, 22.0),
+    reflectance=True, threshold=0.4, f1=0.6,
     baseline_f1=0.4, area_factors=(0.5, 2.0), how="3 places", caution="Taught buildings only.",
 )  # fmt: skip
 
