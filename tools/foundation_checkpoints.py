@@ -211,13 +211,13 @@ class FinetunedModel:
     def __init__(self, scene: Scene, row: Checkpoint, net: nn.Module | None = None) -> None:
         from terralogue.tools.dense_checkpoint import Dense, DenseFacts, HeadFacts
         from terralogue.tools.dense_network import DenseModel
+        from terralogue.tools.dense_voices import Voice
 
         adapted = _adapter()(net or _cached(row.name), row)
         facts = DenseFacts(row.sensors, (row.gsd, row.gsd), row.bands, {"map": HeadFacts()})
         self._row = row
-        self._runs = DenseModel(
-            scene, Dense(adapted, facts, ""), "map", ("found",), "found", row.name
-        )
+        voice = Voice(Dense(adapted, facts, ""), "map", ("found",))
+        self._runs = DenseModel(scene, (voice,), "found", row.name)
 
     @property
     def method(self) -> str:
