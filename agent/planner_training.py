@@ -128,9 +128,14 @@ def decide(heads: Heads, items: Sequence[Item]) -> tuple[Decision, dict[str, flo
     temperature = min(
         _TEMPERATURES, key=lambda t: _log_loss(judged, items, Decision(weight, t, 0.0))
     )
-    limit = max(
-        _LIMITS, key=lambda at: (_right(judged, items, Decision(weight, temperature, at)), at)
-    )
+    limit = _LIMITS[0]
+    for at in _LIMITS:
+        # Asking is for where it costs nothing: the first limit that loses accuracy ends the search.
+        if _right(judged, items, Decision(weight, temperature, at)) < _right(
+            judged, items, Decision(weight, temperature, 0.0)
+        ):
+            break
+        limit = at
     chosen = Decision(weight, temperature, limit)
     return chosen, {
         "route_accuracy": _right(judged, items, chosen),
