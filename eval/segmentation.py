@@ -95,6 +95,7 @@ def run(options: argparse.Namespace) -> Report:
             "targets": legend.targets,
             "cases": [case.name for case in cases],
             "classes": options.classes,
+            "attribute": options.attribute,
             "model": options.model,
             "sensor": options.sensor,
             "code": code_version(),
