@@ -16,9 +16,10 @@ from rasterio.windows import Window
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.scene import Scene
 from terralogue.tools.detect_calibrate import FLOOR, ClassFacts
-from terralogue.tools.detect_sources import stretch, stretched
+from terralogue.tools.detect_sources import sample_of, stretch, stretched
 from terralogue.tools.detectors import DetectorChoice
 from terralogue.tools.run import Run
+from terralogue.tools.thresholds import otsu
 from terralogue.tools.tiling import Tile, stream, tiles
 
 Floats = NDArray[np.float64]
@@ -30,6 +31,10 @@ _WHOLE: Final = 1024
 # Beyond this a scene is read smaller, and averaged as it is brought to size.
 _FINER: Final = 2.0
 _OVERLAP: Final = 0.5
+# Around a ship: bands that water is dark in, pixels of surroundings, least share of water in them.
+_DARK_BANDS: Final = ("N", "S1")
+_RING: Final = 4
+_WATER_SHARE: Final = 0.3
 
 
 @dataclass(frozen=True)
@@ -86,11 +91,15 @@ def find_boxes(
     core, halo = (_CORE, _HALO) if longest > _WHOLE else (_WHOLE, 0)
     size, around = max(1, round(core / choice.zoom)), round(halo / choice.zoom)
 
+    water = Water(scene) if choice.row.afloat else None
+
     def work(tile: Tile) -> dict[str, Boxes]:
         image = _zoomed(read(tile.read, choice.zoom), tile.read, choice.zoom)
         found = _in_tile(net, image, kinds, floor)
-        for each in found.values():
+        for target, each in found.items():
             each.boxes[:] = each.boxes / choice.zoom
+            if water is not None:
+                found[target] = each = each.kept(water.around(each.boxes, tile.read))
             each.boxes[:, 0::2] += tile.read.col_off
             each.boxes[:, 1::2] += tile.read.row_off
         return {
@@ -102,6 +111,49 @@ def find_boxes(
     done = stream(work, pieces, run.executor, progress=run.progress, message="Looking for things")
     parts = [found for _, found in done]
     return {target: _suppressed([part[target] for part in parts]) for target in targets}
+
+
+class Water:
+    """Where a scene is as dark in near and shortwave infrared as water is.
+
+    The limit of each band is Otsu's threshold of the whole scene. Of the vessels in the port that
+    the detector was validated on, the least had 46 % of water around them.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        """Find the limits."""
+        self._scene = scene
+        self._limits = [otsu(plane) for plane in sample_of(scene, _DARK_BANDS)]
+
+    def around(self, boxes: Floats, window: Window) -> NDArray[np.bool_]:
+        """Whether there is water enough around boxes (n, 4) in pixels of a window: bool (n,)."""
+        near, short = self._scene.read(_DARK_BANDS, window).data
+        dark = (near < self._limits[0]) & (short < self._limits[1])
+        total = np.pad(dark.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+        inner, wide = _whole_pixels(boxes, 0, dark.shape), _whole_pixels(boxes, _RING, dark.shape)
+        pixels = _sizes(wide) - _sizes(inner)
+        share = (_sum(total, wide) - _sum(total, inner)) / np.maximum(pixels, 1)
+        return np.asarray(share >= _WATER_SHARE)
+
+
+def _whole_pixels(boxes: Floats, ring: int, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Boxes (n, 4) widened by whole pixels and cut to an image (H, W)."""
+    low, high = np.floor(boxes[:, :2]) - ring, np.ceil(boxes[:, 2:]) + ring
+    corners = np.concatenate([low, high], 1)
+    limits = np.array([shape[1], shape[0]] * 2)
+    return np.clip(corners, 0, limits).astype(np.int64)
+
+
+def _sizes(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.asarray((boxes[:, 2:] - boxes[:, :2]).prod(1))
+
+
+def _sum(total: NDArray[np.int64], boxes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sums inside boxes, from sums over all above and to the left."""
+    left, top, right, bottom = boxes.T
+    return np.asarray(
+        total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]
+    )
 
 
 def _inside(middles: Floats, core: Window, whole: Window) -> NDArray[np.bool_]:

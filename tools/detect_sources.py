@@ -40,11 +40,16 @@ def picture(scene: Scene) -> NDArray[np.uint8]:
     return np.nan_to_num(scene.read(["R", "G", "B"]).data).clip(0, 255).astype(np.uint8)
 
 
-def stretch(scene: Scene, bands: Sequence[str]) -> tuple[Floats, Floats]:
-    """What a scene's numbers are stretched between: low and high (bands,) percentiles."""
+def sample_of(scene: Scene, bands: Sequence[str]) -> Floats:
+    """The whole scene, at most some thousand pixels wide: (bands, H, W)."""
     step = max(1.0, max(scene.width, scene.height) / _SAMPLE)
     shape = (max(1, round(scene.height / step)), max(1, round(scene.width / step)))
-    sample = scene.read(bands, shape=shape).data.reshape(len(bands), -1)
+    return scene.read(bands, shape=shape).data
+
+
+def stretch(scene: Scene, bands: Sequence[str]) -> tuple[Floats, Floats]:
+    """What a scene's numbers are stretched between: low and high (bands,) percentiles."""
+    sample = sample_of(scene, bands).reshape(len(bands), -1)
     low, high = np.nanpercentile(sample, [_LOW, _HIGH], axis=1).astype(np.float32)
     return low, np.maximum(high, low + np.float32(1e-6))
 

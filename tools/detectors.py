@@ -51,6 +51,7 @@ class Detector:
         sensors: keys of the sensors that it is made for; () for any with its bands.
         scores: target → measured accuracy.
         cautions: said with every result.
+        afloat: whether a thing has water around it, and is left out where it has none.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Detector:
     sensors: tuple[str, ...] = ()
     scores: Mapping[str, Found] = field(default_factory=dict)
     cautions: tuple[str, ...] = ()
+    afloat: bool = False
 
     def limit(self, target: str) -> float:
         """The largest pixel in metres on which a target can be told apart."""
@@ -79,7 +81,7 @@ class DetectorChoice(NamedTuple):
 # ★ One line per detector; among those that serve a scene the first wins.
 DETECTORS: Final[tuple[Detector, ...]] = (
     Detector("detect_ships", WEIGHTS / "detect_ships", {"ship": 5.0}, 2.4, 2.0,
-             ("B", "G", "R", "N", "S1"), ("sentinel2_l1c", "sentinel2_l2a")),
+             ("B", "G", "R", "N", "S1"), ("sentinel2_l1c", "sentinel2_l2a"), afloat=True),
     Detector("detect_crowns", WEIGHTS / "detect_crowns", {"tree": 0.17}, 3.0, 0.6),
     Detector("detect_aerial", WEIGHTS / "detect_aerial", {
         "aircraft": 0.8, "ship": 1.0, "storage_tank": 0.5, "baseball_diamond": 0.8,
