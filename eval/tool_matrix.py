@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import re
 import sys
 import tempfile
 import time
@@ -34,6 +35,8 @@ _TARGETS: Final = ("water", "vegetation", "built_up")
 _SERIES: Final = 5
 # Arrays hold real scenes too; what cannot be opened has to be refused.
 _RASTERS: Final = (*SUFFIXES, ".npy")
+# So that a reason is listed once, and not once a scene.
+_FILE: Final = re.compile(r"[\w.-]+\.(tiff?|jp2|npy|bmp|jpe?g|png|webp)\b", re.IGNORECASE)
 _MARKS: Final = {"works": "✓", "refuses": "refuses", "fails": "FAILS"}
 
 
@@ -170,7 +173,7 @@ def as_markdown(cells: Sequence[Cell]) -> str:
     for cell in cells:
         rows.setdefault((cell.place, cell.scene), {})[cell.call] = _MARKS[cell.state]
         if cell.state != "works":
-            said = cell.said.replace(cell.scene, "SCENE").replace("|", "/").splitlines()[0]
+            said = _FILE.sub("SCENE", cell.said.replace("|", "/").splitlines()[0])
             key = (cell.state, cell.call, said)
             reasons[key] = reasons.get(key, 0) + 1
     counts = {state: sum(cell.state == state for cell in cells) for state in _MARKS}

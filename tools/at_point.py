@@ -58,8 +58,8 @@ def segment_at_point(
 
     Raises:
         RegionError: the point lies outside the scene.
-        InputError: no data at the point, or bands that are not known.
-        RefusalError: nothing there stands out, or nothing changed there.
+        InputError: no data at the point.
+        RefusalError: nothing there stands out, nothing changed there, or the bands are not known.
         NoOverlapError: the two scenes do not show the same ground.
     """
     if not (math.isfinite(x) and math.isfinite(y) and _inside(scene, x, y)):

@@ -34,9 +34,9 @@ from terralogue.tools.vectors import Outlines, outline, write_geojson
 from terralogue.tools.wording import each_once
 
 CLICKED, SIMILAR, OTHER, UNSEEN = 1, 2, 3, 255
-LIKE = 0.8
+LIKE = 0.7
 """Cosine of two changes from which they are similar; chosen on three OSCD cities, see
-`terralogue.tools.at_point_training`."""
+`terralogue.tools.at_point_changes_scores`."""
 # Pixels from the click in which a change is looked for.
 _NEAR = 2
 _EIGHT = np.ones((3, 3), np.bool_)

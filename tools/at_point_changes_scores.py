@@ -5,7 +5,8 @@
 FOLDER has OSCD's layout. Change of any kind is mapped by the bands alone, which finds crops,
 seasons and water levels beside the building that the labels mark. Every patch that the labels call
 change is clicked on once, and what is similar is scored against the labels (of what was mapped):
-the mean F1 of the clicks, beside that of taking all. The threshold is the best on validation.
+the mean F1 and precision of the clicks, beside those of taking all that changed. The threshold is
+that of the best F1 on validation.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from terralogue.datasets.errors import InputError
 from terralogue.datasets.scene import open_scene
 from terralogue.tools.at_point_changes import LIKE, Patches, describe
 from terralogue.tools.change import fit
@@ -63,30 +63,33 @@ def patches_of(data: Path, city: str) -> tuple[Patches, NDArray[np.int64], NDArr
 
 
 def clicked(data: Path, city: str) -> NDArray[np.float64]:
-    """F1 of each click at each of THRESHOLDS, and of all that changed: (clicks, thresholds + 1)."""
+    """F1 and precision of each click at each level and of all: (clicks, 2, thresholds + 1)."""
     patches, pixels, marked = patches_of(data, city)
     pixels[0] = marked[0] = 0
     rows = []
     for number in np.flatnonzero((pixels >= _LEAST) & (marked >= _SHARE * pixels)):
         likeness = patches.likeness(int(number))
-        taken = [likeness >= level for level in THRESHOLDS]
-        rows.append([_f1(each, pixels, marked) for each in [*taken, pixels > 0]])
-    return np.array(rows).reshape(len(rows), len(THRESHOLDS) + 1)
-
-
-def _f1(taken: NDArray[np.bool_], pixels: NDArray[np.int64], marked: NDArray[np.int64]) -> float:
-    return float(2 * marked[taken].sum() / (pixels[taken].sum() + marked.sum()))
+        taken = [*(likeness >= level for level in THRESHOLDS), pixels > 0]
+        right = np.array([marked[each].sum() for each in taken])
+        size = np.array([pixels[each].sum() for each in taken])
+        rows.append([2 * right / (size + marked.sum()), right / size])
+    return np.array(rows).reshape(len(rows), 2, len(THRESHOLDS) + 1)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the scores."""
+    """Print the scores; 2 for bad input."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder in OSCD's layout")
     parser.add_argument("--val", nargs="+", required=True, help="cities to choose on")
     options = parser.parse_args(argv)
     cities = sorted(path.parent.name for path in (options.data / "labels").glob("*/cm.png"))
     if not set(options.val) < set(cities):
-        raise InputError(f"--val names cities that {options.data} lacks; it has {cities}.")
+        known = ", ".join(cities) or "none"
+        print(
+            f"error: --val has to name some of the cities of {options.data}: {known}.",
+            file=sys.stderr,
+        )
+        return 2
     scores = {}
     for city in cities:
         scores[city] = clicked(options.data, city)
@@ -95,9 +98,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         ("validation", options.val),
         ("test", [city for city in cities if city not in options.val]),
     ):
-        mean = np.concatenate([scores[city] for city in chosen]).mean(axis=0)
-        levels = ", ".join(f"{at:g} {f1:.3f}" for at, f1 in zip(THRESHOLDS, mean, strict=False))
-        print(f"{name}: all that changed {mean[-1]:.3f}; similar from {levels} (in use {LIKE:g})")
+        means = np.concatenate([scores[city] for city in chosen]).mean(axis=0)
+        for measure, mean in zip(("F1", "precision"), means, strict=True):
+            levels = ", ".join(
+                f"{at:g} {each:.3f}" for at, each in zip(THRESHOLDS, mean, strict=False)
+            )
+            print(f"{name}, {measure}: all {mean[-1]:.3f}; similar from {levels} (in use {LIKE:g})")
     return 0
 
 

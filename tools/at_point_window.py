@@ -60,9 +60,15 @@ def outline_at(scene: Scene, column: float, row: float, chooser: Chooser) -> Out
         chooser: tells the regions apart.
 
     Raises:
-        InputError: no data at the click, or bands that are not known.
-        RefusalError: nothing there stands out.
+        InputError: no data at the click.
+        RefusalError: nothing there stands out, or the bands are not known.
     """
+    if scene.sensor is None and all(band.wavelength is None for band in scene.bands):
+        raise RefusalError(
+            f"An outline is read off the bands, and those of {scene.name} are not known; name its "
+            "sensor.",
+            reason="sensor",
+        )
     reader = TileReader(scene, size=SIDE)
     best: Outlined | None = None
     for window in _windows(column, row, scene):

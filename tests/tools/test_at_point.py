@@ -103,6 +103,12 @@ def test_a_click_on_missing_pixels_and_on_nothing_is_refused(
         segment_at_point(make_scene("even", even), 60, 40, run=run)
 
 
+def test_bands_that_are_not_known_are_asked_for(make_scene: MakeScene, run: Run) -> None:
+    bare = make_scene("bare", {"a": np.ones(SHAPE, np.float32)}, sensor=None)
+    with pytest.raises(RefusalError, match=r"those of bare\.tif are not known; name its sensor"):
+        segment_at_point(bare, 60, 40, run=run)
+
+
 def test_a_click_on_one_change_finds_those_like_it(make_scene: MakeScene, run: Run) -> None:
     before = make_scene("before", land(), time="2020-07-01")
     greened = [np.s_[10:25, 10:30], np.s_[50:65, 80:100]]
