@@ -67,7 +67,7 @@ class _Robust:
 def _robust(before: Floats, after: Floats) -> _Robust:
     """Learn from samples (bands, pixels); of bands that are lacking nothing, which is NaN."""
     dates = np.stack([before, after])
-    there = np.isfinite(dates).all(axis=(0, 2))
+    there = np.asarray(np.isfinite(dates).all(axis=(0, 2)))
     parts = _learnt(dates[:, there])
     found = [np.full((*part.shape[:-1], len(there)), np.nan, np.float32) for part in parts]
     for full, part in zip(found, parts, strict=True):
