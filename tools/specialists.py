@@ -246,7 +246,7 @@ def _finetuned(row: Checkpoint) -> Specialist:
 
 # Pixel sizes in metres that the network of pictures was trained at, and the largest it is used on:
 # beyond it single buildings are a few mixed pixels.
-_RGB_GSD = (0.15, 1.2)
+_RGB_GSD = (0.07, 1.2)
 _RGB_COARSEST = 3.0
 
 
