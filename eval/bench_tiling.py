@@ -210,7 +210,7 @@ def peak(way: str, path: Path, extent: int, out: Path) -> float:
     return _peak_mib()
 
 
-def whole(path: Path, target: str, workspace: Path) -> dict[str, Any]:
+def whole(path: Path, target: str, model: str | None, workspace: Path) -> dict[str, Any]:
     """Segment the whole scene as a person would, and what it took."""
     from terralogue.tools.run import Run
     from terralogue.tools.segment import segment
@@ -223,7 +223,7 @@ def whole(path: Path, target: str, workspace: Path) -> dict[str, Any]:
     scene_id = store.add_scene(path)
     began = time.perf_counter()
     with Run(store, (scene_id,), report) as run:
-        result = segment(store.open(scene_id), target, run=run)
+        result = segment(store.open(scene_id), target, run=run, model=model)
     return {
         "target": target,
         "model": result.model,
@@ -255,6 +255,7 @@ def main(argv: list[str] | None = None) -> int:
     add("--extent", type=int, default=2048, help="rows and columns of the corner for the rates")
     add("--rounds", type=int, default=3)
     add("--whole", metavar="TARGET", help="segment the whole scene too")
+    add("--model", metavar="NAME", help="by this model, and not by the router's choice")
     options = parser.parse_args(argv)
     options.out.mkdir(parents=True, exist_ok=True)
     scene = options.out / f"tile_{options.size}.tif"
@@ -271,7 +272,9 @@ def main(argv: list[str] | None = None) -> int:
         for way in ways[1:]
     }  # fmt: skip
     if options.whole:
-        report["whole"] = _alone(whole, scene, options.whole, options.out / "workspace")
+        report["whole"] = _alone(
+            whole, scene, options.whole, options.model, options.out / "workspace"
+        )
     text = json.dumps(report, indent=2)
     (options.out / "tiling.json").write_text(text + "\n", encoding="utf-8")
     print(text)
