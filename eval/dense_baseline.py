@@ -1,4 +1,4 @@
-"""Trivial baselines of `rgb_cover`: what the colours around a pixel tell, without any network.
+"""Trivial baselines of `rgb_cover` and `rgb_road`: what the colours around a pixel tell, without any network.
 
     python -m terralogue.eval.dense_baseline --data DATA
 
@@ -20,12 +20,14 @@ from scipy.ndimage import uniform_filter
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from terralogue.eval.segmentation_scores import figures, patch_counts, pixel_counts
+from terralogue.tools import dense_rgb, dense_rgb_road
 from terralogue.tools.dense_data import IGNORE, DensePack
-from terralogue.tools.dense_rgb import HEADS, RECIPE
 
 _WINDOWS: Final = (5, 15)
 _PIXELS: Final = 60_000
 _ROUNDS: Final = 150
+MAKERS: Final = {**dense_rgb.RECIPE.sources, **dense_rgb_road.RECIPE.sources}
+HEADS: Final = {**dense_rgb.RECIPE.heads, **dense_rgb_road.RECIPE.heads}
 SOURCES: Final = {
     "building": ("inria", "fair_single"),
     "road": ("eth_roads",),
@@ -65,11 +67,11 @@ def evaluate(data: Path, head: str) -> dict[str, dict[str, float]]:
     """Figures of each class of a head but "other": iou, everything, and patch_f1 of roads."""
     names = SOURCES[head]
     extra = ("fair_mosaic",) if head == "building" else ()
-    model = fit([RECIPE.sources[name](data, "train") for name in (*names, *extra)], head)
+    model = fit([MAKERS[name](data, "train") for name in (*names, *extra)], head)
     classes = [(i, name) for i, name in enumerate(HEADS[head]) if name != "other"]
     pixels = {name: np.zeros(4) for _, name in classes}
     patches = np.zeros(4)
-    for pack in (RECIPE.sources[name](data, "test") for name in names):
+    for pack in (MAKERS[name](data, "test") for name in names):
         for image, labels in zip(pack.images, pack.labels.get(head, ()), strict=True):
             found = model.predict(describe(image).reshape(-1, 15)).reshape(labels.shape)
             known = labels != IGNORE
