@@ -1,4 +1,4 @@
-"""Trivial baselines of `rgb_cover` and `rgb_road`: what the colours around a pixel tell, without any network.
+"""Trivial baselines of `rgb_cover` and `rgb_road`: what the colours around a pixel tell.
 
     python -m terralogue.eval.dense_baseline --data DATA
 
