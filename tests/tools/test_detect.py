@@ -17,6 +17,7 @@ import torch
 from affine import Affine
 from numpy.typing import NDArray
 from PIL import Image
+from rasterio.windows import Window
 
 from terralogue.datasets.errors import (
     ClarifyError,
@@ -30,6 +31,7 @@ from terralogue.tools import detect_finding, detectors
 from terralogue.tools.detect import detect_objects
 from terralogue.tools.detect_calibrate import ClassFacts, as_settings
 from terralogue.tools.detect_checkpoint import write_detector
+from terralogue.tools.detect_finding import Water
 from terralogue.tools.detect_loss import Truth, detection_loss
 from terralogue.tools.detect_model import DetectorConfig, DetectorNet, points_of
 from terralogue.tools.region import Region
@@ -209,6 +211,18 @@ def test_ships_on_sentinel_2_need_their_five_bands(make_scene: MakeScene, run: R
     bands = {name: np.full((16, 16), 0.1, np.float32) for name in ("B03", "B08", "B11")}
     with pytest.raises(MissingBandError, match="takes the bands"):
         detect_objects(make_scene("port", bands), "ship", run=run)
+
+
+def test_a_ship_has_water_around_it(make_scene: MakeScene) -> None:
+    land = np.full((64, 64), 0.3, np.float32)
+    land[:, :32] = 0.01
+    land[20:26, 10:16] = 0.4
+    scene = make_scene("port", dict.fromkeys(("B08", "B11"), land))
+    boxes = np.array([[9, 19, 17, 27], [45, 20, 51, 26], [29, 40, 34, 46]], np.float64)
+    around = Water(scene).around(boxes, Window(0, 0, 64, 64))
+    assert around.tolist() == [True, False, True]
+    moved = boxes - np.array([0, 16, 0, 16])
+    assert Water(scene).around(moved, Window(0, 16, 64, 48)).tolist() == [True, False, True]
 
 
 def test_an_unknown_target_or_model_lists_what_is_known(aerial: MakeScene, run: Run) -> None:
