@@ -42,15 +42,12 @@ def _count(result: Result, confined: bool) -> str:
     count, low, high = (_first(result, name) for name in ("count", "count_low", "count_high"))
     if not (count and low and high):
         return _listed(result, confined)
-    things = str(count["label"]).lower()
-    if not count["value"]:
-        text = f"No {things} were found"
-        more = number(high["value"])
-        text += "." if more == "0" else f"; there may be up to {more} that were missed."
+    least, most = number(low["value"]), number(high["value"])
+    if count["value"]:
+        text = f"{number(count['value'])} found, probably between {least} and {most} in all"
     else:
-        text = f"{number(count['value'])} {things} found"
-        text += f", probably between {number(low['value'])} and {number(high['value'])} in all."
-    return f"{text} {_visibility(result, confined)}".rstrip()
+        text = "none found" + (f"; there may be up to {most}" if high["value"] else "")
+    return f"{count['label']}: {text}. {_visibility(result, confined)}".rstrip()
 
 
 def _change(result: Result, confined: bool) -> str:

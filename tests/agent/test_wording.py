@@ -41,6 +41,18 @@ def test_without_ground_the_share_is_told_first() -> None:
     )
 
 
+def test_a_count_is_told_with_its_interval() -> None:
+    def told(count: float, low: float, high: float) -> str:
+        figures = {"count": (count, "1"), "count_low": (low, "1"), "count_high": (high, "1")}
+        figures["observed_share"] = (100.0, "%")
+        return describe(result("detect_objects", figures, count_label="Ships"))
+
+    seen = "All of the scene could be seen."
+    assert told(12, 10, 15) == f"Ships: 12 found, probably between 10 and 15 in all. {seen}"
+    assert told(0, 0, 2) == f"Ships: none found; there may be up to 2. {seen}"
+    assert told(0, 0, 0) == f"Ships: none found. {seen}"
+
+
 def test_change_tells_gain_loss_and_net() -> None:
     figures = {
         "gain_area": (3.5, "ha"),
