@@ -1,7 +1,7 @@
-"""Recipe of `rgb_cover`: buildings and land cover on pictures of about 0.1 to 1 m.
+"""Recipe of `rgb_cover`: buildings, roads and land cover on pictures of about 0.1 to 1 m.
 
-Two heads share one network; `dense_rgb_road` has roads. Parts are those of `datasets.parts`; of
-Dubai, training leaves out only those of two tiles.
+Three heads share one network. Parts are those of `datasets.parts`; of Dubai, training leaves out
+only those of two tiles.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from terralogue.tools.dense_recipe import DenseRecipe
 
 HEADS: Final = {
     "building": ("other", "building"),
+    "road": ("other", "road"),
     "cover": ("bare_soil", "building", "road", "vegetation", "water"),
 }
 TARGETS: Final = {
@@ -66,7 +67,7 @@ def inria(data: Path, wanted: Part) -> DensePack:
                 for column in range(0, mask.shape[1], 256):
                     place = slice(row, row + 256), slice(column, column + 256)
                     found.append((image[:, *place], mask[place]))
-    return _pack("inria", found, "building", (0.5, 1.25), weight=2.5)
+    return _pack("inria", found, "building", (0.5, 1.25), weight=1.0)
 
 
 def fair_single(data: Path, wanted: Part) -> DensePack:
@@ -77,7 +78,7 @@ def fair_single(data: Path, wanted: Part) -> DensePack:
         if part("fair_buildings", stem) == wanted
         and (wanted != "train" or int(stem.rsplit("-", 1)[1]) < 21)
     ]
-    return _pack("fair_single", found, "building", (0.5, 1.25), weight=0.8)
+    return _pack("fair_single", found, "building", (0.5, 1.25), weight=0.5)
 
 
 def fair_mosaic(data: Path, wanted: Part) -> DensePack:
@@ -98,7 +99,7 @@ def fair_mosaic(data: Path, wanted: Part) -> DensePack:
         )
         mask = np.block([[tiles[key][1] for key in line] for line in square])
         found.append((image, mask))
-    return _pack("fair_mosaic", found, "building", (0.8, 2.0), weight=1.6)
+    return _pack("fair_mosaic", found, "building", (0.9, 2.4), weight=1.0)
 
 
 def eth_roads(data: Path, wanted: Part) -> DensePack:
@@ -119,7 +120,7 @@ def dubai_part(stem: str) -> Part:
 def dubai(data: Path, wanted: Part, part_of: Callable[[str], Part] = dubai_part) -> DensePack:
     """Land cover of Dubai (MBRSC), each piece of a tile in quarters.
 
-    Its buildings teach the head of buildings too, which is judged by its own sources.
+    Its buildings and roads teach the other heads too, which are judged by their own sources.
     """
     images, covers = [], []
     for stem, image, mask in pictures(data / "dubai_landcover"):
@@ -136,9 +137,13 @@ def dubai(data: Path, wanted: Part, part_of: Callable[[str], Part] = dubai_part)
     cover = np.array(covers, np.uint8)
     labels = {"cover": cover}
     if wanted == "train":
-        known = cover != IGNORE
-        labels["building"] = np.where(known, cover == 1, IGNORE).astype(np.uint8)
+        labels |= {"building": _is(cover, 1), "road": _is(cover, 2)}
     return DensePack("dubai", RGB, np.array(images), labels, zoom=(0.6, 1.4), weight=2.6)
+
+
+def _is(cover: Bytes, number: int) -> Bytes:
+    """Masks of one class of a cover, 1 and 0, IGNORE where not known."""
+    return np.where(cover == IGNORE, IGNORE, cover == number).astype(np.uint8)
 
 
 def _pack(
@@ -156,6 +161,7 @@ RECIPE: Final = DenseRecipe(
         "inria": inria,
         "fair_single": fair_single,
         "fair_mosaic": fair_mosaic,
+        "eth_roads": eth_roads,
         "dubai": dubai,
     },
     DenseFacts(

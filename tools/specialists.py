@@ -250,6 +250,10 @@ _RGB_GSD = (0.07, 1.2)
 _RGB_COARSEST = 3.0
 
 
+_DRONE = Score(0.634, "28 drone pictures of a place not seen")
+_DUBAI = "two pieces of aerial pictures of Dubai"
+
+
 def _too_coarse(scene: Scene) -> str | None:
     if scene.gsd is None or scene.gsd <= _RGB_COARSEST:
         return None
@@ -426,12 +430,12 @@ SPECIALISTS: tuple[Specialist, ...] = (
         reference=True,
         scores=_single_dates(0.691),
     ),
-    _rgb("building"),
-    _rgb("road"),
+    _rgb("building", unknown_rgb=_DRONE, rgb_aerial=_DRONE),
+    _rgb("road", unknown_rgb=Score(0.727, "7 aerial pictures")),
     _rgb("built_up", rules.ONE_TOWN),
-    _rgb("vegetation", rules.ONE_TOWN),
-    _rgb("water", rules.ONE_TOWN),
-    _rgb("bare_soil", rules.ONE_TOWN),
+    _rgb("vegetation", rules.ONE_TOWN, unknown_rgb=Score(0.338, _DUBAI)),
+    _rgb("water", rules.ONE_TOWN, unknown_rgb=Score(0.751, _DUBAI)),
+    _rgb("bare_soil", rules.ONE_TOWN, unknown_rgb=Score(0.830, _DUBAI)),
 )
 
 
