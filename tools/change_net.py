@@ -190,7 +190,8 @@ class Ensemble:
     @property
     def what(self) -> str:
         """In a few words."""
-        return f"{len(self.nets)} Siamese networks, each date standardised by itself"
+        many = f"{len(self.nets)} Siamese networks" if len(self.nets) > 1 else "a Siamese network"
+        return f"{many}, each date standardised by itself"
 
     def begin(self, pieces: Sequence[Piece]) -> Callable[[Piece], Floats]:
         """Standardise either date of a pair; gives what maps a piece to probabilities (H, W)."""
