@@ -36,12 +36,12 @@ from terralogue.tools.wording import each_once
 CLICKED, SIMILAR, OTHER, UNSEEN = 1, 2, 3, 255
 LIKE = 0.7
 """Cosine of two changes from which they are similar: the best F1 on three OSCD cities (0.55, all
-that changed 0.63). On the other eleven the precision rises to 0.54 from the 0.52 of all that changed,
-while F1 falls from 0.67 to 0.49: patches alike in their bands, of which few share the cause. See
-`terralogue.tools.at_point_changes_scores`."""
+that changed 0.63). On the other eleven the precision rises to 0.54 from the 0.52 of all that
+changed, while F1 falls from 0.67 to 0.49: patches that are alike in their bands need not share the
+cause. See `terralogue.tools.at_point_changes_scores`."""
 _ALIKE = (
-    "Similar means that the bands moved in the same direction; the cause may be another, so look at "
-    "the patches before counting them as one kind."
+    "Similar means that the bands moved in the same direction; the cause may be another, so look "
+    "at the patches before counting them as one kind."
 )
 # Pixels from the click in which a change is looked for.
 _NEAR = 2
@@ -218,7 +218,9 @@ def _result(
             area("changed", "changed_area", "All that changed"),
         ],
         artefacts=[*artefacts, *change.artefacts],
-        warnings=each_once([_ALIKE, *change.warnings, *outlines[0].warnings, *outlines[1].warnings]),
+        warnings=each_once(
+            [_ALIKE, *change.warnings, *outlines[0].warnings, *outlines[1].warnings]
+        ),
         x=point[0],
         y=point[1],
         polygons=sum(len(each.polygons) for each in outlines),
