@@ -47,7 +47,8 @@ from terralogue.eval.segmentation_scores import (
     figures,
 )
 from terralogue.eval.summary import Report, code_version, files_sha256
-from terralogue.tools.specialists import SPECIALISTS, TITLES
+from terralogue.tools.specialist import TITLES
+from terralogue.tools.specialists import SPECIALISTS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from terralogue.eval.segmentation_cases import Case, Row, bench
 from terralogue.eval.segmentation_scores import EXTRA, MISSED
 from terralogue.tools.baselines import YES
 from terralogue.tools.overlay import Entry, draw_overlay
-from terralogue.tools.specialists import TITLES
+from terralogue.tools.specialist import TITLES
 
 SHOWN: Final = 6
 # Value, colour, words; Okabe and Ito's colours, which colour-blind people tell apart.

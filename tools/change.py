@@ -37,7 +37,7 @@ from terralogue.tools.pairs import Pair, land_bands, make_pair
 from terralogue.tools.region import Placed, Region, place
 from terralogue.tools.run import Run
 from terralogue.tools.schemas import AreaUnit, Artefact, Change, Measurement
-from terralogue.tools.specialists import TITLES
+from terralogue.tools.specialist import TITLES
 from terralogue.tools.tiling import Tile, stream, tiles
 from terralogue.tools.vectors import Outlines, outline, write_geojson
 from terralogue.tools.wording import each_once

@@ -18,7 +18,8 @@ from terralogue.tools.common_grid import OnGrid
 from terralogue.tools.differencing import TargetChange
 from terralogue.tools.pairs import Pair
 from terralogue.tools.run import Run
-from terralogue.tools.specialists import TITLES, Job, choose
+from terralogue.tools.specialist import TITLES, Job
+from terralogue.tools.specialists import choose
 from terralogue.tools.spectral import bands_of
 
 Codes = NDArray[np.uint8]

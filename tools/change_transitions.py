@@ -21,7 +21,7 @@ from terralogue.tools.pairs import Pair
 from terralogue.tools.region import Placed
 from terralogue.tools.run import Run
 from terralogue.tools.schemas import AreaUnit, Measurement
-from terralogue.tools.specialists import TITLES
+from terralogue.tools.specialist import TITLES
 from terralogue.tools.tiling import tiles
 
 COVERS: Final = ("snow_ice", "water", "vegetation", "built_up", "bare_soil")

@@ -23,7 +23,8 @@ from terralogue.tools.schemas import (
     Measurement,
     SceneDescription,
 )
-from terralogue.tools.specialists import TITLES, choose
+from terralogue.tools.specialist import TITLES
+from terralogue.tools.specialists import choose
 
 _PREVIEW = 1024
 

@@ -24,7 +24,7 @@ from terralogue.tools.grid import Grid, crop, why_no_ground
 from terralogue.tools.measure import UNITS, GroundAreas
 from terralogue.tools.overlay import pixel_size
 from terralogue.tools.schemas import AreaUnit, Measurement
-from terralogue.tools.specialists import TITLES
+from terralogue.tools.specialist import TITLES
 from terralogue.tools.tiling import tiles
 
 Bools = NDArray[np.bool_]

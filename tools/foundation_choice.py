@@ -25,7 +25,8 @@ from terralogue.tools.backbone_scores import BENCHMARKS, Benchmark, label
 from terralogue.tools.backbones import BACKBONES, Backbone
 from terralogue.tools.detectors import COUNTED, DETECTORS
 from terralogue.tools.foundation_checkpoints import CHECKPOINTS, why_not
-from terralogue.tools.specialists import SPECIALISTS, TITLES
+from terralogue.tools.specialist import TITLES
+from terralogue.tools.specialists import SPECIALISTS
 
 _SHOWN: Final = 5
 _UNLIKE: Final = (

@@ -32,7 +32,8 @@ from terralogue.tools.overlay import colour_of, pixel_size, rgba
 from terralogue.tools.region import Placed, Region, place
 from terralogue.tools.run import Run
 from terralogue.tools.schemas import AreaUnit, Artefact
-from terralogue.tools.specialists import TITLES, Choice, Job, choose
+from terralogue.tools.specialist import TITLES, Choice, Job
+from terralogue.tools.specialists import choose
 from terralogue.tools.tiling import tiles
 
 _SCREENED = ("cloud", "cloud_shadow")

@@ -29,7 +29,7 @@ from terralogue.tools.measure import Tally
 from terralogue.tools.overlay import PICTURE, Entry, draw_overlay, rgba
 from terralogue.tools.run import Run
 from terralogue.tools.schemas import AreaUnit, Artefact, Measurement
-from terralogue.tools.specialists import TITLES
+from terralogue.tools.specialist import TITLES
 from terralogue.tools.tiling import tiles
 
 BOTH, FIRST, SECOND = 1, 2, 3

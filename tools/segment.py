@@ -21,7 +21,7 @@ from terralogue.tools.overlay import PICTURE, Entry, colour_of, draw_overlay
 from terralogue.tools.region import Placed, Region
 from terralogue.tools.run import Run
 from terralogue.tools.schemas import AreaUnit, Measurement, Segmentation
-from terralogue.tools.specialists import TITLES, UNMEASURED
+from terralogue.tools.specialist import TITLES, UNMEASURED
 from terralogue.tools.vectors import outline, write_geojson
 from terralogue.tools.wording import RAW, each_once, without_doi
 

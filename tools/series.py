@@ -36,7 +36,8 @@ from terralogue.tools.run import Run
 from terralogue.tools.schemas import Artefact, Measurement, SeriesPoint, TimeSeries
 from terralogue.tools.series_season import DAYS, Season, same_season
 from terralogue.tools.series_season import METHOD as SEASON_METHOD
-from terralogue.tools.specialists import TITLES, Job, choose
+from terralogue.tools.specialist import TITLES, Job
+from terralogue.tools.specialists import choose
 from terralogue.tools.trend import METHOD, Trend, decimal_year, fit_trend
 from terralogue.tools.view import View, look
 from terralogue.tools.wording import each_once

@@ -57,7 +57,7 @@ from terralogue.tools.schemas import SceneDescription, ToolResult
 from terralogue.tools.search import search_archive, search_changes
 from terralogue.tools.segment import segment
 from terralogue.tools.series import time_series
-from terralogue.tools.specialists import TITLES
+from terralogue.tools.specialist import TITLES
 from terralogue.tools.store import Store, default_workspace
 from terralogue.tools.wording import in_words
 from terralogue.tools.zonal import zonal_statistics

@@ -6,33 +6,25 @@ and a function that builds a `Model` for one scene.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple, NoReturn
 
-import spyndex
-
-from terralogue.datasets.bands import INTERCHANGEABLE, Sensor
-from terralogue.datasets.errors import ClarifyError, InputError, MissingBandError, RefusalError
+from terralogue.datasets.errors import InputError, RefusalError
 from terralogue.datasets.scene import Scene
-from terralogue.datasets.sensors import SENSORS
 from terralogue.tools import rules
 from terralogue.tools.baselines import (
-    Hidden,
     Model,
-    Read,
     Rule,
     SplitRule,
     decreased,
     new_since,
     rule_model,
 )
-from terralogue.tools.clouds import CloudModel, CloudScreen, why_not_network
+from terralogue.tools.clouds import CloudModel, why_not_network
 from terralogue.tools.foundation_checkpoints import CHECKPOINTS, Checkpoint, FinetunedModel, why_not
+from terralogue.tools.specialist import TITLES, UNMEASURED, Choice, Job, Score, Specialist
 from terralogue.tools.spectral import bands_of
+from terralogue.tools.unserved import refuse
 
-UNMEASURED = "accuracy not measured on this sensor"
 _WATER_SCORE = "46 chips of Sentinel-2 and Landsat 8 with noisy labels (eval/water_baseline.py)"
 _WATER_FOLDS = (
     "46 chips with noisy labels, by networks that had not seen the place (boosting on pixels: 0.66)"
@@ -41,116 +33,9 @@ _WATER_FOLDS = (
 _WATER_SENSORS = ("", "sentinel2_l2a", "landsat8")
 # No threshold was published for these, so the scene gives it on reflectance as well.
 _FOR_BOTH = ("nbr_split", "gli_split")
-# Of several bands that would help, the one that most sensors have is named first.
-_COMMONEST = ("N", "G", "R", "B", "S1", "S2", "VV", "VH", "HH", "HV")
 # Scores closer than this are taken for equal, and the order of the table decides: on the chips
 # that the water indices were measured on, labels are too noisy to tell more.
 _TIE = 0.02
-
-TITLES = {
-    "water": "Water",
-    "flooded_area": "Flooded area",
-    "vegetation": "Vegetation",
-    "tree_cover": "Tree cover",
-    "grassland": "Grassland",
-    "bare_soil": "Bare soil",
-    "snow_ice": "Snow and ice",
-    "burned_area": "Burned area",
-    "built_up": "Built-up area",
-    "building": "Buildings",
-    "road": "Roads",
-    "cloud": "Cloud",
-    "cloud_shadow": "Cloud shadow",
-}
-
-
-@dataclass(frozen=True)
-class Score:
-    """A measured accuracy: intersection over union of one target, and how it was measured."""
-
-    iou: float
-    how: str
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a model is built for.
-
-    `clouds` screens `scene`; `reference` reads the reference scene on the grid of `scene`.
-    """
-
-    scene: Scene
-    clouds: CloudScreen
-    target: str
-    reference_scene: Scene | None = None
-    reference: Read | None = None
-
-    @property
-    def hidden(self) -> Hidden | None:
-        """What cloud hides of the scene, where it was screened."""
-        return self.clouds.hidden if self.clouds.method is not None else None
-
-
-def _anything(scene: Scene) -> str | None:
-    return None
-
-
-@dataclass(frozen=True)
-class Specialist:
-    """One row: what it segments, what it needs, how good it is, and how to build it.
-
-    Attributes:
-        name: In results.
-        targets: What it finds; keys of TITLES.
-        bands: Common names of the bands that it cannot do without.
-        build: Makes the model for one scene.
-        calibrated: True needs reflectance or dB, False is for digital numbers, None is for both.
-        reference: Needs an earlier scene of the same place.
-        scores: Measured accuracy by sensor key.
-        cautions: Said with every result.
-        refuses: Says why it cannot be used on a scene for another reason than its bands.
-        learned: Trained on labels, and not a physical rule.
-        gsd: Metres per pixel that it was trained at, lowest and highest.
-    """
-
-    name: str
-    targets: tuple[str, ...]
-    bands: tuple[str, ...]
-    build: Callable[[Job], Model]
-    calibrated: bool | None = True
-    reference: bool = False
-    scores: dict[str, Score] = field(default_factory=dict)
-    cautions: tuple[str, ...] = ()
-    refuses: Callable[[Scene], str | None] = _anything
-    learned: bool = False
-    gsd: tuple[float, float] | None = None
-
-    def fits(self, scene: Scene, reference: Scene | None) -> bool:
-        """Whether it is made for such a scene, bands left aside."""
-        return self.reference == (reference is not None) and self.calibrated in (
-            None,
-            scene.calibrated,
-        )
-
-    def missing(self, scene: Scene, reference: Scene | None) -> tuple[str, ...]:
-        """The bands that are not there."""
-        both = [scene] if reference is None else [scene, reference]
-        return tuple(band for band in self.bands if not all(each.has(band) for each in both))
-
-    def distance(self, scene: Scene) -> float:
-        """How far the scene's pixel size lies outside `gsd`, in octaves; 0 where unknown."""
-        if self.gsd is None or scene.gsd is None:
-            return 0.0
-        low, high = self.gsd
-        return max(math.log2(low / scene.gsd), math.log2(scene.gsd / high), 0.0)
-
-
-class Choice(NamedTuple):
-    """A specialist, and why it was chosen."""
-
-    specialist: Specialist
-    why: str
-
 
 _NONE: Mapping[str, Score] = {}
 
@@ -490,7 +375,7 @@ def choose(
     serving = [row for row in fitting if not row.missing(scene, reference)]
     able = [row for row in serving if row.refuses(scene) is None]
     if not able:
-        _refuse(scene, target, reference, fitting, serving)
+        refuse(scene, target, reference, fitting, serving)
     key = scene.sensor.key if scene.sensor else ""
     best = max((row.scores[key].iou for row in able if key in row.scores), default=None)
     if model is not None:
@@ -530,55 +415,3 @@ def _named(model: str, target: str, rows: list[Specialist]) -> Specialist:
             f"{target} are {names}."
         )
     raise InputError(f"There is no model {model!r}; the models for {target} are {names}.")
-
-
-def _refuse(
-    scene: Scene,
-    target: str,
-    reference: Scene | None,
-    fitting: list[Specialist],
-    serving: list[Specialist],
-) -> NoReturn:
-    """Raise the error that says best why nothing serves."""
-    title = TITLES[target]
-    if scene.sensor is None and scene.recognition.question and not serving:
-        raise ClarifyError(
-            scene.recognition.question, slot="sensor", options=tuple(scene.recognition.options)
-        )
-    if serving:
-        raise RefusalError(
-            f"{title} cannot be found on {scene.name}: {serving[0].refuses(scene)}.",
-            reason="resolution" if serving[0].distance(scene) else "sensor",
-        )
-    if not fitting:
-        raise RefusalError(
-            f"{title} cannot be found on {scene.name}, which holds uncalibrated digital numbers; "
-            "use a reflectance product of the scene.",
-            reason="sensor",
-        )
-    radar = {"VV", "VH", "HH", "HV"}
-    if not any(scene.has(band) for band in radar):
-        fitting = [row for row in fitting if not radar & set(row.bands)] or fitting
-    lacks = {row.missing(scene, reference) for row in fitting}
-    fewest = min(len(bands) for bands in lacks)
-    ways = [bands for bands in lacks if len(bands) == fewest]
-    ways.sort(key=lambda bands: [_COMMONEST.index(band) for band in bands])
-    text = ", or else ".join(" and ".join(map(_band_title, bands)) for bands in ways)
-    able = [
-        sensor.key
-        for sensor in SENSORS.values()
-        if any(all(_carries(sensor, band) for band in row.bands) for row in fitting)
-    ]
-    raise MissingBandError(
-        f"{title} cannot be measured on {scene.name}: it lacks {text}; "
-        f"sensors that serve: {', '.join(able[:8]) or 'none'}."
-    )
-
-
-def _carries(sensor: Sensor, band: str) -> bool:
-    return any(each.common in (band, INTERCHANGEABLE.get(band, band)) for each in sensor.bands)
-
-
-def _band_title(band: str) -> str:
-    title = str(spyndex.bands[band].long_name) if band in spyndex.bands else f"{band} radar"
-    return f"the band {title} ({band})" if band in spyndex.bands else f"the {title} band"

@@ -37,7 +37,8 @@ from terralogue.tools.export import quiet
 from terralogue.tools.grid import whole
 from terralogue.tools.run import Run
 from terralogue.tools.segment import segment
-from terralogue.tools.specialists import Specialist, choose
+from terralogue.tools.specialist import Specialist
+from terralogue.tools.specialists import choose
 from terralogue.tools.store import Store
 
 MakeScene = Callable[..., Scene]

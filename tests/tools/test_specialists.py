@@ -12,7 +12,8 @@ import spyndex
 from terralogue.datasets.errors import InputError, MissingBandError, RefusalError
 from terralogue.datasets.scene import Scene
 from terralogue.tools import specialists
-from terralogue.tools.specialists import SPECIALISTS, TITLES, Score, choose
+from terralogue.tools.specialist import TITLES, Score
+from terralogue.tools.specialists import SPECIALISTS, choose
 from terralogue.tools.spectral import bands_of, evaluate, formula
 
 MakeScene = Callable[..., Scene]
