@@ -12,6 +12,8 @@ Figure = Mapping[str, Any]
 
 # Hits in the text; the sheet of thumbnails and the files have all.
 _SHOWN: Final = 10
+# Kinds of change in the text; the result has all.
+_TURNED: Final = 4
 # Below this a Mann-Kendall p is commonly called significant.
 _SIGNIFICANT: Final = 0.05
 
@@ -35,7 +37,13 @@ def _segment(result: Result, confined: bool) -> str:
         text = f"{size['label']} covers {_said(share)} of {of} ({_said(size)})."
     else:
         text = f"{size['label']} covers {_said(size)}, {_said(share)} of {of}."
-    return f"{text} {_visibility(result, confined)}".rstrip()
+    return f"{text}{_between(result)} {_visibility(result, confined)}".rstrip()
+
+
+def _between(result: Result) -> str:
+    """The interval of an area or a number of pixels, where one was measured."""
+    low, high = (_first(result, f"area_{end}", f"pixels_{end}") for end in ("low", "high"))
+    return f" It is probably between {_said(low)} and {_said(high)}." if low and high else ""
 
 
 def _count(result: Result, confined: bool) -> str:
@@ -60,7 +68,15 @@ def _change(result: Result, confined: bool) -> str:
         text = f"{_said(gain)} gained, {_said(loss)} lost, net change {_said(net)}"
     else:
         text = f"{_said(changed)} changed, {_said(share)} of what could be seen"
-    return f"{result['title']}: {text}. {_visibility(result, confined, 'on both dates')}".rstrip()
+    text += f".{_between(result)}"
+    if other := _first(result, "other_area", "other_pixels"):
+        text += f" Another {_said(other)} differs in its bands alone."
+    turned = [m for m in result["measurements"] if "_to_" in m["name"] and m["value"]]
+    if turned:
+        largest = sorted(turned, key=lambda m: -m["value"])[:_TURNED]
+        kinds = "; ".join(f"{m['label']}, {_said(m)}" for m in largest)
+        text += f" From what to what: {kinds}."
+    return f"{result['title']}: {text} {_visibility(result, confined, 'on both dates')}".rstrip()
 
 
 def _visibility(result: Result, confined: bool, when: str = "") -> str:
