@@ -25,12 +25,10 @@ class DetectorCheckpoint:
     Attributes:
         net: in evaluation mode, float32.
         facts: further settings, such as thresholds and calibration; see `detect_calibrate.py`.
-        fingerprint: first 16 hex digits of the SHA-256 of the weights file.
     """
 
     net: DetectorNet
     facts: Mapping[str, Any]
-    fingerprint: str
 
 
 def write_detector(
@@ -84,4 +82,4 @@ def read_detector(folder: Path) -> DetectorCheckpoint:
         )
     net = DetectorNet(config)
     net.load_state_dict({name: value.float() for name, value in load_safetensors(blob).items()})
-    return DetectorCheckpoint(net.eval(), settings, digest[:16])
+    return DetectorCheckpoint(net.eval(), settings)

@@ -145,7 +145,8 @@ def _whole_pixels(boxes: Floats, ring: int, shape: tuple[int, ...]) -> NDArray[n
 
 
 def _sizes(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.asarray((boxes[:, 2:] - boxes[:, :2]).prod(1))
+    sizes: NDArray[np.int64] = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    return sizes
 
 
 def _sum(total: NDArray[np.int64], boxes: NDArray[np.int64]) -> NDArray[np.int64]:
