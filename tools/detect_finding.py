@@ -141,7 +141,8 @@ def _whole_pixels(boxes: Floats, ring: int, shape: tuple[int, ...]) -> NDArray[n
     low, high = np.floor(boxes[:, :2]) - ring, np.ceil(boxes[:, 2:]) + ring
     corners = np.concatenate([low, high], 1)
     limits = np.array([shape[1], shape[0]] * 2)
-    return np.clip(corners, 0, limits).astype(np.int64)
+    cut: NDArray[np.int64] = np.clip(corners, 0, limits).astype(np.int64)
+    return cut
 
 
 def _sizes(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
