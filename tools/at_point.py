@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from terralogue.datasets.errors import RegionError
+from terralogue.datasets.errors import RefusalError, RegionError
 from terralogue.datasets.scene import Scene
 from terralogue.tools.at_point_changes import similar_changes
 from terralogue.tools.at_point_choice import load_chooser
@@ -17,6 +17,7 @@ from terralogue.tools.at_point_window import Outlined, outline_at
 from terralogue.tools.export import GEOJSON, GEOTIFF, PNG, RasterWriter
 from terralogue.tools.grid import crop
 from terralogue.tools.measure import Tally
+from terralogue.tools.open_vocabulary_scene import outline_by_model
 from terralogue.tools.overlay import Entry, draw_overlay, rgba
 from terralogue.tools.run import Run
 from terralogue.tools.schemas import AreaUnit, Artefact, PointSegmentation
@@ -42,6 +43,7 @@ def segment_at_point(
     run: Run,
     before: Scene | None = None,
     unit: AreaUnit = "ha",
+    model: str | None = None,
 ) -> PointSegmentation:
     """Outline the thing at a point: a roof, a field, a pond.
 
@@ -55,6 +57,7 @@ def segment_at_point(
         run: Where results go.
         before: An earlier scene of the same place, to find changes like the one at the point.
         unit: Of the areas.
+        model: `hf:…` for a published model that outlines what is clicked; None for our own.
 
     Raises:
         RegionError: the point lies outside the scene.
@@ -69,30 +72,43 @@ def segment_at_point(
         )
     if before is not None:
         return similar_changes(scene, before, x, y, unit=unit, run=run)
-    found = outline_at(scene, x, y, load_chooser())
+    found = outline_at(scene, x, y, load_chooser()) if model is None else _asked(scene, x, y, model)
+    method = METHOD if model is None else f"{model}, prompted with the click (not calibrated)"
     mask, window = _shown(found, scene)
     tally = Tally(scene, ("thing",))
     tally.add(window, thing=mask)
     outlines = outline(mask.view(np.uint8))
     artefacts = _files(scene, mask, window, outlines, (x, y), run)
     size = tally.size(
-        "thing", unit, called="area", label="Outlined thing", method=METHOD,
+        "thing", unit, called="area", label="Outlined thing", method=method,
         artefact=artefacts[0].id,
     )  # fmt: skip
     return PointSegmentation(
         tool="segment_at_point",
         scenes=list(run.scene_ids),
         title=f"The thing at column {x:g}, row {y:g}",
-        method=METHOD,
+        method=method,
         why="a click says where the thing is, not what, so its outline is read off the picture",
         measurements=[size],
         artefacts=artefacts,
         warnings=each_once([*scene.warnings, *tally.warnings, *_about(found), *outlines.warnings]),
-        confidence=found.probability,
+        confidence=found.probability if model is None else None,
         x=x,
         y=y,
         polygons=len(outlines.polygons),
     )
+
+
+def _asked(scene: Scene, x: float, y: float, model: str) -> Outlined:
+    """What a published model outlines; nothing is said of how sure it is."""
+    seen = outline_by_model(scene, x, y, model)
+    if not seen.mask.any():
+        raise RefusalError(
+            f"{model} outlines nothing at {x:g}, {y:g} of {scene.name}; click nearer to the middle "
+            "of the thing.",
+            reason="no_data",
+        )
+    return Outlined(seen.mask, seen.window, 1.0, seen.score, 1.0)
 
 
 def _inside(scene: Scene, x: float, y: float) -> bool:

@@ -111,7 +111,7 @@ def read_dense(folder: Path) -> Dense:
     blob = (folder / WEIGHTS).read_bytes()
     try:
         settings = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        expected, config = settings["sha256"], DenseConfig(**settings["net"])
+        expected, net = settings["sha256"], _built(settings["net"])
         facts = _facts(settings["facts"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / CONFIG} cannot be read ({error}); train again") from error
@@ -121,7 +121,6 @@ def read_dense(folder: Path) -> Dense:
             f"{folder / WEIGHTS} has SHA-256 {digest[:12]}…, {CONFIG} says {expected[:12]}…; "
             "the two files do not belong together"
         )
-    net = DenseNet(config)
     net.load_state_dict(
         {
             name: value.float() if value.is_floating_point() else value
@@ -129,6 +128,15 @@ def read_dense(folder: Path) -> Dense:
         }
     )
     return Dense(net.eval(), facts, digest[:16])
+
+
+def _built(settings: Mapping[str, Any]) -> DenseNet:
+    """The network that a configuration describes, without its weights."""
+    if "backbone" not in settings:
+        return DenseNet(DenseConfig(**settings))
+    from terralogue.tools.backbone_decoder import restored
+
+    return restored(settings)
 
 
 def _facts(given: Mapping[str, Any]) -> DenseFacts:

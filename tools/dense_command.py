@@ -39,6 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--sources", nargs="+", metavar="NAME", help="what to train on; all otherwise")
     add("--init", default="tower", metavar="WHAT", help="encoder to begin with: tower (the "
         "embedded one), imagenet, or a folder with a dense checkpoint")  # fmt: skip
+    add("--backbone", metavar="SPEC", help="train a UPerNet on a pretrained encoder instead, "
+        "which stays frozen; see: terralogue models list")  # fmt: skip
     add("--device", default="cpu", help="of torch")
     add("--prepare-only", action="store_true", help="write the packs and stop")
     add("--score", choices=PARTS, help="train nothing and score the weights in --out on a part; "
@@ -81,7 +83,12 @@ def main(argv: Sequence[str]) -> int:
     asked = recipe(args.name)
     taught = {head for pack in train for head in pack.labels}
     heads = {head: classes for head, classes in asked.heads.items() if head in taught}
-    net = DenseNet.begin(DenseConfig(heads), args.init)
+    if args.backbone:
+        from terralogue.tools.backbone_decoder import backbone_net
+
+        net: DenseNet = backbone_net(args.backbone, heads)
+    else:
+        net = DenseNet.begin(DenseConfig(heads), args.init)
     trainer = DenseTrainer(net, config, train, val, args.out, facts=asked.facts, device=args.device)
     best = trainer.run()
     print(f"best validation score {best:.4f}")

@@ -20,6 +20,7 @@ from terralogue.tools.detectors import THINGS, DetectorChoice, choose_detector
 from terralogue.tools.export import GEOJSON, PNG
 from terralogue.tools.grid import Grid, ground_crs
 from terralogue.tools.measure import Tally
+from terralogue.tools.open_vocabulary_scene import detect_by_words
 from terralogue.tools.overlay import PICTURE, Entry, draw_overlay
 from terralogue.tools.region import Placed, Region, place
 from terralogue.tools.run import Run
@@ -27,6 +28,7 @@ from terralogue.tools.schemas import Artefact, Detection, FoundObject, Measureme
 from terralogue.tools.tiling import tiles
 from terralogue.tools.vectors import to_lonlat
 from terralogue.tools.wording import each_once
+from terralogue.vlm.hf_hub import PROVIDER
 
 _SHOWN: Final = 200
 _COLOUR: Final = "#ffcc00"
@@ -56,7 +58,8 @@ def detect_objects(
         target: what to look for, such as aircraft or ship.
         run: workspace, progress, executor.
         region: where to look; None is everywhere.
-        model: name of a detector; None chooses the one made for such a scene.
+        model: name of a detector, or `hf:…` for one of things of any name, which `target` then
+            names in words; None chooses the one made for such a scene.
 
     Raises:
         InputError: unknown target or model, or no valid pixel.
@@ -65,6 +68,8 @@ def detect_objects(
         MissingBandError: the scene lacks a band.
         RefusalError: pixels are too large to tell such things apart.
     """
+    if model is not None and model.startswith(PROVIDER):
+        return detect_by_words(scene, target, run=run, model=model, region=region)
     choice = choose_detector(scene, target, model)
     placed = place(region, scene)
     facts = facts_of(choice, target)
