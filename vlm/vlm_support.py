@@ -143,9 +143,10 @@ class Support:
         return np.asarray((1 - answerable) / (1 - ANSWERABLE), np.float32)
 
     def write(self, folder: Path) -> None:
-        """Write `support.safetensors`; the basis in half precision."""
+        """Write `support.safetensors`; what is large in half precision."""
         arrays = {f.name: np.ascontiguousarray(getattr(self, f.name)) for f in fields(self)}
-        arrays["basis"] = arrays["basis"].astype(np.float16)
+        for name in ("basis", "components"):
+            arrays[name] = arrays[name].astype(np.float16)
         save_file(arrays, folder / SUPPORT)
 
     @classmethod
