@@ -7,11 +7,13 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from terralogue.agent.answer import Answer, Event, Finished, ToolProgress, ToolStarted
-from terralogue.agent.session import ChatSession
-from terralogue.agent.uploads import grouped
 from terralogue.datasets.errors import InputError
+
+if TYPE_CHECKING:
+    from terralogue.agent.session import ChatSession
 
 
 def run(args: argparse.Namespace) -> int:
@@ -20,6 +22,9 @@ def run(args: argparse.Namespace) -> int:
         return _batch(args)
     if not args.question and not args.thread:
         raise InputError('There is no question; give one with -q "…".')
+    # Planning a batch needs neither the graph nor the tools, which take a second to import.
+    from terralogue.agent.session import ChatSession
+
     session = ChatSession(args.thread, planner=args.planner, vlm=args.vlm)
     answer = asyncio.run(_asked(session, args))
     if args.out:
@@ -34,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _asked(session: ChatSession, args: argparse.Namespace) -> Answer:
+    from terralogue.agent.uploads import grouped
+
     teller = _Teller(quiet=args.json and not sys.stderr.isatty())
     events = session.stream(
         args.question,
