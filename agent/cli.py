@@ -119,7 +119,7 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print one JSON object")
     add("--out", metavar="DIR", help="put the files and answer.json here")
     add("--thread", metavar="ID", help="go on with this conversation")
-    add("--point", metavar="X,Y", help="column and row of the first scene's preview")
+    add("--point", metavar="X,Y", help="column and row of a pixel of the first scene")
     add("--region", metavar="FILE|W,S,E,N", help="GeoJSON file or bounding box, kept for the "
         "questions after; 'all' ends it")  # fmt: skip
     add("--sensor", metavar="KEY", action="append", help="sensor of the scenes: once for all, or "

@@ -36,7 +36,9 @@ def compose_answer(state: State, facts: Sequence[SceneFacts] = ()) -> Answer:
     results = [*state["results"], *([reading] if reading else [])]
     stop = ending_of(state)
     text, route = _text(state, plan, facts, stop)
-    sources = [results, state["plan"], state["stop"], state["notes"], _pixels(facts)]
+    # Reasons are said in part where a warning says the rest.
+    reasons = [part for result in results for part in str(result.get("why", "")).split("; ")]
+    sources = [results, reasons, state["plan"], state["stop"], state["notes"], _pixels(facts)]
     check_figures(text, sources, {name for scene in facts for name in (scene.id, scene.name)})
     paths = {a["id"]: a["path"] for result in results for a in result["artefacts"]}
     return Answer(

@@ -34,6 +34,8 @@ INDEX_FOR_TARGET: Final = {
     "cropland": "NDVI", "grassland": "NDVI", "burned_area": "NBR", "snow_ice": "NDSI",
     "built_up": "NDBI", "bare_soil": "BSI", "wetland": "NDMI",
 }  # fmt: skip
+# What optical and radar scenes both show.
+_BY_BOTH: Final = ("water", "flooded_area", "built_up")
 _LAND_COVER: Final = ("water", "vegetation", "bare_soil", "built_up")
 _EVERY_CLASS: Final = re.compile(
     r"\b(land ?cover|lulc|land ?use|classes|classify|classification)\b"
@@ -104,7 +106,13 @@ def _measure(wanted: Wanted) -> Plan:
 
 
 def _before(wanted: Wanted) -> SceneView | None:
-    """The earlier one of two scenes, where the target is what an event left behind."""
+    """The earlier one of two scenes, where the target is what an event left behind.
+
+    Of an optical and a radar scene the other one: both then measure the target.
+    """
+    kinds = {scene.radar for scene in wanted.scenes}
+    if wanted.target in _BY_BOTH and len(kinds) == 2 == len(wanted.scenes):
+        return next(scene for scene in wanted.scenes if scene.id != wanted.newest.id)
     ordered = by_date(wanted.scenes)
     if wanted.target not in lexicon.EVENTS or ordered is None or len(ordered) != 2:
         return None

@@ -37,7 +37,23 @@ def _segment(result: Result, confined: bool) -> str:
         text = f"{size['label']} covers {_said(share)} of {of} ({_said(size)})."
     else:
         text = f"{size['label']} covers {_said(size)}, {_said(share)} of {of}."
-    return f"{text}{_between(result)} {_visibility(result, confined)}".rstrip()
+    seen = f"{_visibility(result, confined)}{_agreement(result)}"
+    return f"{text}{_between(result)} {seen}".rstrip()
+
+
+def _agreement(result: Result) -> str:
+    """By optical and by radar, where both were given."""
+    optical, radar, both = (
+        _first(result, f"{kind}_area", f"{kind}_pixels") for kind in ("optical", "radar", "both")
+    )
+    share, kappa = _first(result, "agreement"), _first(result, "kappa")
+    if not (optical and radar and both and share):
+        return ""
+    chance = f" (kappa {number(kappa['value'])})" if kappa else ""
+    return (
+        f" Where both saw, optical finds {_said(optical)} and radar {_said(radar)}, "
+        f"{_said(both)} of it in common; they agree on {_said(share)} of the ground{chance}."
+    )
 
 
 def _between(result: Result) -> str:
@@ -137,7 +153,23 @@ def _series(result: Result, confined: bool) -> str:
         clear = p["value"] < _SIGNIFICANT
         text += ". That is a trend" if clear else ". That is no clear trend"
         text += f" (Mann-Kendall p = {number(p['value'])})"
-    return f"{text}."
+    return f"{text}.{_season(result)}"
+
+
+def _season(result: Result) -> str:
+    """Whether the latest date is unusual, where earlier years have its season."""
+    usual, count = _first(result, "season_median"), _first(result, "season_count")
+    away, rank = _first(result, "season_difference"), _first(result, "season_rank")
+    if not (usual and count and away and rank):
+        return ""
+    others = int(count["value"])
+    place = {1: ", the lowest of all", others + 1: ", the highest of all"}.get(
+        int(rank["value"]), ""
+    )
+    return (
+        f" The latest date differs by {_said(away)} from what is usual in its season "
+        f"({_said(usual)}, {others} earlier date{'s' if others > 1 else ''}){place}."
+    )
 
 
 def _scene(result: Result, confined: bool) -> str:

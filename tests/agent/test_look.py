@@ -102,7 +102,7 @@ def test_no_area_is_offered_of_a_picture_without_coordinates(
 ) -> None:
     ask, _ = look(UNSURE)
     offered = suggestions(ask("Is this rural or urban?", write_scene(crs=None)))
-    assert offered == ["how much is water?"]
+    assert offered == ["how much is built-up area?"]
     assert ask(offered[0]).route == "tools"
 
 
@@ -132,13 +132,13 @@ def test_where_nothing_can_be_measured_the_model_looks_and_says_so(
     ask, eyes = look(Reading("2", 0.6), Reading("1 found", 0.7, boxes=(Box(8, 4, 20, 12),)))
     picture = tmp_path / "picture.png"
     Image.fromarray(np.full((SIZE, SIZE, 3), (60, 90, 50), np.uint8)).save(picture)
-    answer = ask("How many lakes are there?", picture)
-    assert answer.answer.startswith("About 2 lakes.")
+    answer = ask("How many glaciers are there?", picture)
+    assert answer.answer.startswith("About 2 glaciers.")
     assert answer.measurements[0].method == "vlm_estimate"
     assert answer.warnings[-1].startswith("Not measured but looked at: ")
-    assert ask("Where exactly is the water?").artefacts
+    assert ask("Where exactly is the snow?").artefacts
     assert [query.task for query in eyes.asked] == ["qa", "grounding"]
-    assert ask("How much water is there, in hectares?").route == "refuse"
+    assert ask("How much snow is there, in hectares?").route == "refuse"
 
 
 def test_things_too_small_for_the_pixels_are_not_even_estimated(

@@ -123,6 +123,8 @@ def test_a_walk_through_every_tool(tmp_path: Path, store: Store, tiny_checkpoint
         assert water["measurements"][0]["unit"] == "km2"
         clicked = await checked("segment_at_point", scene=before, x=20, y=30)
         assert (clicked["x"], clicked["y"]) == (20, 30)
+        ships = await checked("detect_objects", scene=before, target="ship")
+        assert ships["measurements"][0]["name"] == "count"
         assert (await checked("compute_index", scene=before, index="ndvi"))["index"] == "NDVI"
         box = (await call("describe_scene", scene=before))["bounds_wgs84"]
         assert (await checked("zonal_statistics", scene=before, region=box))["pixels"] > 0
