@@ -58,8 +58,10 @@ def outline(mask: NDArray[np.uint8], value: int = 1) -> Outlines:
     if binary.size < 64 * 64:
         least = 1
     while True:
-        sieved = rasterio.features.sieve(binary, least) if least > 1 else binary
-        shapes = rasterio.features.shapes(sieved, mask=sieved.view(np.bool_), connectivity=4)
+        if least > 1:
+            # In place: on a whole Sentinel-2 tile a copy is 120 MB.
+            rasterio.features.sieve(binary, least, out=binary)
+        shapes = rasterio.features.shapes(binary, mask=binary.view(np.bool_), connectivity=4)
         found = [shapely.geometry.shape(shape) for shape, _ in islice(shapes, MAX_POLYGONS + 1)]
         if len(found) <= MAX_POLYGONS:
             return Outlines([part for each in found for part in _simple(each)], max(least, 4))
