@@ -130,6 +130,7 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
     add("--planner", metavar="SPEC", default="embedded", help="embedded (default), or "
         "openai:<base url>#<model>")  # fmt: skip
     add("--dry-run", action="store_true", help="stop after the plan")
+    add("--quick", action="store_true", help="masks from coarse pixels, as a first look")
     add("--batch", metavar="FILE.jsonl", help="plan many questions; needs --dry-run")
     ask.set_defaults(run=_ask)
 

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     # Planning a batch needs neither the graph nor the tools, which take a second to import.
     from terralogue.agent.session import ChatSession
 
-    session = ChatSession(args.thread, planner=args.planner, vlm=args.vlm)
+    session = ChatSession(args.thread, planner=args.planner, vlm=args.vlm, quick=args.quick)
     answer = asyncio.run(_asked(session, args))
     if args.out:
         from terralogue.agent.deliver import deliver

@@ -67,8 +67,9 @@ class _World:
         tools: Mapping[str, Mapping[str, Any]],
         planner: Planner,
         reader: ImageReader,
+        quick: bool,
     ) -> None:
-        self.store = store
+        self.store, self.quick = store, quick
         self.client = client
         self.tools = frozenset(tools)
         self.targets = frozenset(tools["segment"]["properties"]["target"]["examples"])
@@ -105,6 +106,7 @@ class _World:
             {
                 **self._facts(scene).model_dump(mode="json"),
                 "files": [_stamp(path) for path in self.store.find(scene).paths],
+                "quick": self.quick,
             }
             for scene in scenes
         ]
@@ -127,7 +129,8 @@ class _World:
         return [str(target) for target in found["targets"]]
 
     async def call(self, tool: str, arguments: Mapping[str, Any], told: OnProgress) -> Update:
-        return await mcp_tools.call(self.client, tool, dict(arguments), told)
+        first_look = {"quick": True} if self.quick and tool == "segment" else {}
+        return await mcp_tools.call(self.client, tool, {**arguments, **first_look}, told)
 
     async def look(self, look: Look) -> Looked:
         return await asyncio.to_thread(self._look, look)
@@ -242,6 +245,7 @@ class ChatSession:
         home: Path | None = None,
         planner: str | Planner = DEFAULT,
         vlm: str | ImageReader = EMBEDDED,
+        quick: bool = False,
     ) -> None:
         """Choose; nothing is opened yet.
 
@@ -250,12 +254,13 @@ class ChatSession:
             home: see `terralogue.agent.home`.
             planner: a name for `terralogue.agent.planner.get_planner`, or a planner.
             vlm: a name for `terralogue.vlm.vlm.load_vlm`, loaded when first needed, or a model.
+            quick: masks are a first look at coarse pixels, and say so.
 
         Raises:
             InputError: no such planner or model, or the home folder cannot be written.
         """
         self.thread = thread or new_thread()
-        self._home = make_home(home)
+        self._home, self._quick = make_home(home), quick
         self._planner = get_planner(planner) if isinstance(planner, str) else planner
         self._reader = NamedReader(vlm) if isinstance(vlm, str) else vlm
         self._background: Background[_Service] | None = None
@@ -304,7 +309,7 @@ class ChatSession:
         ):
             listed = await mcp_tools.list_tools(client)
             tools = {tool.name: tool.input_schema for tool in listed}
-            world = _World(store, client, tools, self._planner, self._reader)
+            world = _World(store, client, tools, self._planner, self._reader, self._quick)
             yield _Service(world, build_graph(world, saver), saver)
 
     @contextmanager

@@ -249,6 +249,17 @@ def test_a_thread_is_found_again_by_another_session(
     assert later.threads() == [session.thread]
 
 
+def test_a_first_look_says_so_and_is_no_measurement_to_use_again(
+    session: ChatSession, write_scene: WriteScene
+) -> None:
+    hasty = ChatSession(session.thread, planner=KeywordPlanner(), quick=True)
+    first = hasty.ask("How much water?", write_scene())
+    whole = session.ask("How much water?")
+    assert area(first) == pytest.approx(area(whole), rel=0.05)
+    assert "not computed again" not in whole.answer
+    assert len(first.warnings) >= len(whole.warnings)
+
+
 async def events_of(session: ChatSession, scene: Path, thread: str) -> list[Event]:
     stream = session.stream("NDVI and water", scene, thread=thread)
     return [event async for event in stream]
