@@ -16,7 +16,7 @@ from terralogue.datasets.errors import EOError, InputError
 
 INTERRUPTED = 130
 VLM_HELP = (
-    "image-reading model: embedded (default), embedded:<folder>, gemma, gemma:<folder>, "
+    "image-reading model: embedded (default), embedded:<folder>, gemma:<folder>, "
     "hf:<repo or folder>[+lora:<folder>], or openai:<base url>#<model>"
 )
 CRASHED = 1

@@ -187,13 +187,15 @@ class _Steps:
         known = await asyncio.to_thread(self.world.known, state.get("scenes", []))
         key = {"call": call.model_dump(mode="json"), "known": known}
         measured = state.get("measured", [])
-        before = next((each for each in measured if each["key"] == key), None)
-        again = before is not None and call.tool in _REPEATABLE and _there(before["result"])
+        before = next((each["result"] for each in measured if each["key"] == key), None)
         try:
-            if before is not None and again:
-                result = {**before["result"], "warnings": [*before["result"]["warnings"], _AGAIN]}
+            if before is not None and _there(before):
+                result = {**before, "warnings": [*before["warnings"], _AGAIN]}
             else:
                 result = await self.world.call(call.tool, call.arguments, told)
+                if call.tool in _REPEATABLE:
+                    others = [each for each in measured if each["key"] != key]
+                    measured = [*others, {"key": key, "result": result}][-KEPT:]
         except EOError as error:
             writer(_sent(ToolFinished(tool=call.tool, ok=False, summary=str(error))))
             update: Update = {"timings": _timed(state, step, start)}
@@ -206,8 +208,6 @@ class _Steps:
                     return Command(goto="answer", update=update)
             return Command(goto="compose", update={"stop": _stop(error), **update})
         writer(_sent(ToolFinished(tool=call.tool, ok=True, summary=str(result["title"]))))
-        if not again:
-            measured = [*measured, {"key": key, "result": result}][-KEPT:]
         update = {
             "results": [*results, result],
             "measured": measured,
