@@ -11,8 +11,6 @@ their logits counts. Inputs are standardised over the scene, each band and date 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -23,13 +21,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
-from safetensors.torch import load as load_safetensors
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from terralogue.datasets.errors import InputError
-from terralogue.tools.change_facts import CONFIG, ChangeFacts, facts_of
+from terralogue.tools.change_facts import ChangeFacts, facts_of
 from terralogue.tools.change_features import Piece
+from terralogue.vlm.weight_files import read_weights, write_weights
 
 WEIGHTS: Final = "change.safetensors"
 # Side of the pieces that a network sees at once, and the surroundings that are cut off again.
@@ -312,31 +308,19 @@ def write_change(
     Returns:
         SHA-256 of the weights file.
     """
-    half = {
-        f"{number}.{name}": (value.half() if value.is_floating_point() else value)
-        .detach()
-        .contiguous()
-        .cpu()
+    tensors = {
+        f"{number}.{name}": value
         for number, net in enumerate(nets)
         for name, value in net.state_dict().items()
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{WEIGHTS}.part"
-    save_file(half, part)
-    # The library lets nobody else read it.
-    part.chmod(0o644)
-    digest = hashlib.sha256(part.read_bytes()).hexdigest()
     settings = {
-        "nets": [asdict(net.config) for net in nets],
-        "flips": flips,
-        "facts": asdict(facts),
-        "sha256": digest,
-    }
-    config = folder / f"{CONFIG}.part"
-    config.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / WEIGHTS)
-    config.replace(folder / CONFIG)
-    return digest
+        "nets": [asdict(net.config) for net in nets], "flips": flips, "facts": asdict(facts),
+    }  # fmt: skip
+    return write_weights(folder, WEIGHTS, tensors, settings)
+
+
+def _understood(known: dict[str, Any]) -> tuple[list[ChangeConfig], ChangeFacts, int]:
+    return [_config(each) for each in known["nets"]], facts_of(known["facts"]), int(known["flips"])
 
 
 @lru_cache(maxsize=4)
@@ -346,30 +330,13 @@ def read_change(folder: Path) -> Ensemble:
     Raises:
         InputError: a file is missing or broken, or the weights are not those of the configuration.
     """
-    for name in (WEIGHTS, CONFIG):
-        if not (folder / name).is_file():
-            raise InputError(f"{name} is missing in {folder}; name a folder that training wrote")
-    blob = (folder / WEIGHTS).read_bytes()
-    try:
-        settings: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        configs = [_config(given) for given in settings["nets"]]
-        facts, expected = facts_of(settings["facts"]), settings["sha256"]
-        flips = int(settings["flips"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / CONFIG} cannot be read ({error}); train again") from error
-    digest = hashlib.sha256(blob).hexdigest()
-    if digest != expected:
-        raise InputError(
-            f"{folder / WEIGHTS} has SHA-256 {digest[:12]}…, {CONFIG} says {expected[:12]}…; "
-            "the two files do not belong together"
-        )
-    tensors = load_safetensors(blob)
+    (configs, facts, flips), tensors, digest = read_weights(folder, WEIGHTS, _understood)
     nets = []
     for number, config in enumerate(configs):
         net, head = ChangeNet(config), f"{number}."
         net.load_state_dict(
             {
-                name.removeprefix(head): value.float() if value.is_floating_point() else value
+                name.removeprefix(head): value
                 for name, value in tensors.items()
                 if name.startswith(head)
             }

@@ -6,23 +6,17 @@ dense.net, dense.facts.heads["building"].temperature
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from safetensors.torch import load as load_safetensors
-from safetensors.torch import save_file
-
-from terralogue.datasets.errors import InputError
 from terralogue.tools.dense_model import DenseConfig, DenseNet
+from terralogue.vlm.weight_files import read_weights, write_weights
 
 WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
 """Folders of the checkpoints in the package."""
 WEIGHTS: Final = "dense.safetensors"
-CONFIG: Final = "config.json"
 
 
 @dataclass(frozen=True)
@@ -81,22 +75,8 @@ def write_dense(folder: Path, net: DenseNet, facts: DenseFacts) -> str:
     Returns:
         SHA-256 of the weights file.
     """
-    half = {
-        name: (value.half() if value.is_floating_point() else value).detach().contiguous().cpu()
-        for name, value in net.state_dict().items()
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{WEIGHTS}.part"
-    save_file(half, part)
-    # The library lets nobody else read it.
-    part.chmod(0o644)
-    digest = hashlib.sha256(part.read_bytes()).hexdigest()
-    settings = {"net": net.config.settings, "facts": asdict(facts), "sha256": digest}
-    config = folder / f"{CONFIG}.part"
-    config.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / WEIGHTS)
-    config.replace(folder / CONFIG)
-    return digest
+    settings = {"net": net.config.settings, "facts": asdict(facts)}
+    return write_weights(folder, WEIGHTS, net.state_dict(), settings)
 
 
 def read_dense(folder: Path) -> Dense:
@@ -105,28 +85,10 @@ def read_dense(folder: Path) -> Dense:
     Raises:
         InputError: a file is missing or broken, or the weights are not those of the configuration.
     """
-    for name in (WEIGHTS, CONFIG):
-        if not (folder / name).is_file():
-            raise InputError(f"{name} is missing in {folder}; name a folder that training wrote")
-    blob = (folder / WEIGHTS).read_bytes()
-    try:
-        settings = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        expected, net = settings["sha256"], _built(settings["net"])
-        facts = _facts(settings["facts"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / CONFIG} cannot be read ({error}); train again") from error
-    digest = hashlib.sha256(blob).hexdigest()
-    if digest != expected:
-        raise InputError(
-            f"{folder / WEIGHTS} has SHA-256 {digest[:12]}…, {CONFIG} says {expected[:12]}…; "
-            "the two files do not belong together"
-        )
-    net.load_state_dict(
-        {
-            name: value.float() if value.is_floating_point() else value
-            for name, value in load_safetensors(blob).items()
-        }
+    (net, facts), tensors, digest = read_weights(
+        folder, WEIGHTS, lambda known: (_built(known["net"]), _facts(known["facts"]))
     )
+    net.load_state_dict(tensors)
     return Dense(net.eval(), facts, digest[:16])
 
 

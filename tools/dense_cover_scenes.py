@@ -182,7 +182,7 @@ def score(
 
 def main() -> None:
     """Print one line per place and method."""
-    from terralogue.tools.dense_ms_checkpoint import WEIGHTS_FOLDER
+    from terralogue.tools.dense_checkpoint import WEIGHTS_FOLDER
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
-from safetensors.torch import load, save
 from torch import Tensor
 
-from terralogue.datasets.errors import InputError
 from terralogue.tools.dense_ms_model import SlotConfig, SlotNet
+from terralogue.vlm.weight_files import read_weights, write_weights
 
-WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
-"""Folders of the checkpoints in the package."""
 WEIGHTS: Final = "slots.safetensors"
-CONFIG: Final = "config.json"
 
 
 @dataclass(frozen=True)
@@ -62,22 +56,8 @@ class SlotCheckpoint:
 
 def write_slots(folder: Path, net: SlotNet, facts: SlotFacts) -> str:
     """Write both files; gives the SHA-256 of the weights, which are in half precision."""
-    half = {
-        name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
-        for name, value in net.state_dict().items()
-    }
-    blob = save(half)
-    digest = hashlib.sha256(blob).hexdigest()
-    settings = {"net": net.config.settings, "facts": asdict(facts), "sha256": digest}
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in (
-        (WEIGHTS, blob),
-        (CONFIG, (json.dumps(settings, indent=1) + "\n").encode()),
-    ):
-        part = folder / f"{name}.part"
-        part.write_bytes(content)
-        part.replace(folder / name)
-    return digest
+    settings = {"net": net.config.settings, "facts": asdict(facts)}
+    return write_weights(folder, WEIGHTS, net.state_dict(), settings)
 
 
 @lru_cache(maxsize=4)
@@ -87,27 +67,10 @@ def read_slots(folder: Path) -> SlotCheckpoint:
     Raises:
         InputError: a file is missing or broken, or the weights are not those of the configuration.
     """
-    for name in (WEIGHTS, CONFIG):
-        if not (folder / name).is_file():
-            raise InputError(f"{name} is missing in {folder}; name a folder that training wrote")
-    blob = (folder / WEIGHTS).read_bytes()
-    try:
-        settings: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        expected, config = settings["sha256"], SlotConfig(**settings["net"])
-        facts = SlotFacts(**settings["facts"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / CONFIG} cannot be read ({error}); train again") from error
-    digest = hashlib.sha256(blob).hexdigest()
-    if digest != expected:
-        raise InputError(
-            f"{folder / WEIGHTS} has SHA-256 {digest[:12]}…, {CONFIG} says {expected[:12]}…; "
-            "the two files do not belong together"
-        )
+    (config, facts), tensors, _ = read_weights(
+        folder, WEIGHTS,
+        lambda known: (SlotConfig(**known["net"]), SlotFacts(**known["facts"])),
+    )  # fmt: skip
     net = SlotNet(config)
-    net.load_state_dict(
-        {
-            name: value.float() if value.is_floating_point() else value
-            for name, value in load(blob).items()
-        }
-    )
+    net.load_state_dict(tensors)
     return SlotCheckpoint(net.eval(), facts)

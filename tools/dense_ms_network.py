@@ -20,8 +20,9 @@ from terralogue.datasets.bands import Band
 from terralogue.datasets.dense_slots import SLOTS, slot_planes, slot_weights
 from terralogue.datasets.scene import Scene
 from terralogue.tools.baselines import Read
+from terralogue.tools.dense_checkpoint import WEIGHTS_FOLDER
 from terralogue.tools.dense_graded import decided
-from terralogue.tools.dense_ms_checkpoint import WEIGHTS_FOLDER, SlotCheckpoint, read_slots
+from terralogue.tools.dense_ms_checkpoint import SlotCheckpoint, read_slots
 from terralogue.tools.dense_ms_rule import RULE, with_rule
 from terralogue.tools.dense_network import mirrored
 from terralogue.tools.run import Progress

@@ -21,7 +21,8 @@ from terralogue.datasets.errors import RefusalError
 from terralogue.datasets.synthetic import simulate_scene
 from terralogue.datasets.synthetic_render import Simulated
 from terralogue.tools import rules
-from terralogue.tools.dense_ms_checkpoint import WEIGHTS_FOLDER, SlotCheckpoint, read_slots
+from terralogue.tools.dense_checkpoint import WEIGHTS_FOLDER
+from terralogue.tools.dense_ms_checkpoint import SlotCheckpoint, read_slots
 from terralogue.tools.dense_ms_rule import rule_water
 from terralogue.tools.dense_ms_water import WaterScore, water_score
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from safetensors.torch import load as load_safetensors
-from safetensors.torch import save_file
 from torch import Tensor
 
-from terralogue.datasets.errors import InputError
 from terralogue.vlm.tower import ImageTower, TowerConfig
+from terralogue.vlm.weight_files import read_weights, write_weights
 
 WEIGHTS: Final = "align.safetensors"
-CONFIG: Final = "config.json"
 _IMAGE = "image."
 
 
@@ -50,29 +45,12 @@ def write_checkpoint(
         SHA-256 of the weights file.
     """
     tensors = {f"{_IMAGE}{name}": value for name, value in tower.state_dict().items()}
-    tensors |= dict(text)
-    half = {name: _half(value.detach().contiguous().cpu()) for name, value in tensors.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{WEIGHTS}.part"
-    save_file(half, part)
-    # The library lets nobody else read it.
-    part.chmod(0o644)
-    digest = hashlib.sha256(part.read_bytes()).hexdigest()
     settings = {
         "tower": tower.settings,
         "scales": [round(scale, 4) for scale in scales],
         "labels": list(labels),
-        "sha256": digest,
     }
-    config = folder / f"{CONFIG}.part"
-    config.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / WEIGHTS)
-    config.replace(folder / CONFIG)
-    return digest
-
-
-def _half(value: Tensor) -> Tensor:
-    return value.half() if value.is_floating_point() else value
+    return write_weights(folder, WEIGHTS, {**tensors, **text}, settings)
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -81,26 +59,10 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     Raises:
         InputError: a file is missing or broken, or the weights are not those of the configuration.
     """
-    for name in (WEIGHTS, CONFIG):
-        if not (folder / name).is_file():
-            raise InputError(f"{name} is missing in {folder}; name a folder that training wrote")
-    blob = (folder / WEIGHTS).read_bytes()
-    try:
-        settings = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        expected, config = settings["sha256"], TowerConfig(**settings["tower"])
-        scales, labels = settings["scales"], settings["labels"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / CONFIG} cannot be read ({error}); train again") from error
-    digest = hashlib.sha256(blob).hexdigest()
-    if digest != expected:
-        raise InputError(
-            f"{folder / WEIGHTS} has SHA-256 {digest[:12]}…, {CONFIG} says {expected[:12]}…; "
-            "the two files do not belong together"
-        )
-    tensors = {
-        name: value.float() if value.is_floating_point() else value
-        for name, value in load_safetensors(blob).items()
-    }
+    (config, scales, labels), tensors, digest = read_weights(
+        folder, WEIGHTS, lambda known: (TowerConfig(**known["tower"]), known["scales"],
+                                        known["labels"]),
+    )  # fmt: skip
     tower = ImageTower(config)
     tower.load_state_dict(
         {n.removeprefix(_IMAGE): v for n, v in tensors.items() if n.startswith(_IMAGE)}

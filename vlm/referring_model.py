@@ -11,26 +11,22 @@ feature-wise modulation (FiLM, Perez et al. 2018, arXiv 1709.07871) and a dot pr
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from safetensors.torch import load as load_safetensors
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from terralogue.datasets.errors import InputError
 from terralogue.vlm.tower import ImageTower
+from terralogue.vlm.weight_files import read_weights, write_weights
 
 FOLDER: Final = Path(__file__).parent / "weights" / "refer"
 """The decoder in the package."""
 WEIGHTS: Final = "refer.safetensors"
-CONFIG: Final = "config.json"
 STRIDE: Final = 4
 """Pixels of the image along a pixel of the decoder."""
 
@@ -192,21 +188,15 @@ def write_decoder(
         for name, value in decoder.state_dict().items()
         if value.is_floating_point()
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{WEIGHTS}.part"
-    save_file(tensors, part)
-    # The library lets nobody else read it.
-    part.chmod(0o644)
     settings = {
-        "decoder": asdict(decoder.config),
-        "calibration": asdict(calibration),
-        "tower": tower,
-        "sha256": hashlib.sha256(part.read_bytes()).hexdigest(),
-    }
-    config = folder / f"{CONFIG}.part"
-    config.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / WEIGHTS)
-    config.replace(folder / CONFIG)
+        "decoder": asdict(decoder.config), "calibration": asdict(calibration), "tower": tower,
+    }  # fmt: skip
+    write_weights(folder, WEIGHTS, tensors, settings)
+
+
+def _understood(known: dict[str, Any]) -> tuple[DecoderConfig, Calibration, str]:
+    config = DecoderConfig(**{**known["decoder"], "channels": tuple(known["decoder"]["channels"])})
+    return config, Calibration(**known["calibration"]), str(known["tower"])
 
 
 def read_decoder(folder: Path = FOLDER) -> Trained:
@@ -215,28 +205,8 @@ def read_decoder(folder: Path = FOLDER) -> Trained:
     Raises:
         InputError: a file is missing or broken, or the weights are not those of the configuration.
     """
-    for name in (WEIGHTS, CONFIG):
-        if not (folder / name).is_file():
-            raise InputError(
-                f"{name} is missing in {folder}; name a folder that `terralogue train refer` wrote"
-            )
-    blob = (folder / WEIGHTS).read_bytes()
-    try:
-        settings = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        expected, tower = settings["sha256"], str(settings["tower"])
-        calibration = Calibration(**settings["calibration"])
-        known = settings["decoder"]
-        config = DecoderConfig(**{**known, "channels": tuple(known["channels"])})
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / CONFIG} cannot be read ({error}); train again") from error
-    digest = hashlib.sha256(blob).hexdigest()
-    if digest != expected:
-        raise InputError(
-            f"{folder / WEIGHTS} has SHA-256 {digest[:12]}…, {CONFIG} says {expected[:12]}…; "
-            "the two files do not belong together"
-        )
+    (config, calibration, tower), tensors, digest = read_weights(folder, WEIGHTS, _understood)
     decoder = ReferringDecoder(config)
-    tensors = {name: value.float() for name, value in load_safetensors(blob).items()}
     # Counters of batch norms are not kept.
     decoder.load_state_dict(decoder.state_dict() | tensors)
     return Trained(decoder.eval(), calibration, tower, digest[:16])

@@ -26,9 +26,10 @@ from terralogue.tools.backbone_decoder import (
 from terralogue.tools.backbone_families import FAMILIES, Encoder
 from terralogue.tools.backbone_loading import LoadedBackbone
 from terralogue.tools.backbones import find_backbone
-from terralogue.tools.dense_checkpoint import CONFIG, WEIGHTS, DenseFacts, write_dense
+from terralogue.tools.dense_checkpoint import WEIGHTS, DenseFacts, write_dense
 from terralogue.tools.dense_data import DensePack
 from terralogue.tools.dense_training import DenseTrainer, DenseTraining, dense_loss
+from terralogue.vlm.weight_files import CONFIG
 
 BANDS = SENSORS["sentinel2_l2a"].bands
 HEADS = {"water": ("other", "water"), "cover": ("a", "b", "c")}

@@ -22,7 +22,6 @@ from terralogue.datasets.errors import InputError, RefusalError
 from terralogue.datasets.scene import Scene, open_scene
 from terralogue.tools import specialists
 from terralogue.tools.dense_checkpoint import (
-    CONFIG,
     WEIGHTS,
     Dense,
     DenseFacts,
@@ -40,6 +39,7 @@ from terralogue.tools.segment import segment
 from terralogue.tools.specialist import Specialist
 from terralogue.tools.specialists import choose
 from terralogue.tools.store import Store
+from terralogue.vlm.weight_files import CONFIG
 
 MakeScene = Callable[..., Scene]
 UTM = CRS.from_epsg(32632)

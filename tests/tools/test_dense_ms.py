@@ -21,13 +21,7 @@ from terralogue.datasets.scene import Scene
 from terralogue.datasets.sensors import SENSORS
 from terralogue.tools.dense_ms_augment import augment
 from terralogue.tools.dense_ms_calibration import calibrated, calibration_error, softmax
-from terralogue.tools.dense_ms_checkpoint import (
-    CONFIG,
-    WEIGHTS,
-    SlotFacts,
-    read_slots,
-    write_slots,
-)
+from terralogue.tools.dense_ms_checkpoint import WEIGHTS, SlotFacts, read_slots, write_slots
 from terralogue.tools.dense_ms_model import SlotConfig, SlotNet
 from terralogue.tools.dense_ms_network import SlotModel, source
 from terralogue.tools.dense_ms_supply import Supply, as_water
@@ -43,6 +37,7 @@ from terralogue.tools.dense_ms_water import (
     water_score,
 )
 from terralogue.tools.grid import whole
+from terralogue.vlm.weight_files import CONFIG
 
 MakeScene = Callable[..., Scene]
 TEN = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")

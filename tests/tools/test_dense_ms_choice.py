@@ -11,8 +11,9 @@ from affine import Affine
 
 from terralogue.datasets.errors import MissingBandError
 from terralogue.datasets.scene import Scene
+from terralogue.tools.dense_checkpoint import WEIGHTS_FOLDER
 from terralogue.tools.dense_cover_scenes import Labelled, network_groups, rule_groups, scenes, score
-from terralogue.tools.dense_ms_checkpoint import WEIGHTS_FOLDER, read_slots
+from terralogue.tools.dense_ms_checkpoint import read_slots
 from terralogue.tools.dense_ms_simulated import by_network, by_rule, truth_of
 from terralogue.tools.dense_ms_water import water_score
 from terralogue.tools.run import Run

@@ -18,7 +18,6 @@ from terralogue.vlm.embedded_clip import EmbeddedCLIP, untrained
 from terralogue.vlm.referring import Referrer, load_referrer, scales
 from terralogue.vlm.referring_colours import in_colour
 from terralogue.vlm.referring_model import (
-    CONFIG,
     WEIGHTS,
     Calibration,
     DecoderConfig,
@@ -33,6 +32,7 @@ from terralogue.vlm.referring_scores import answer, box_iou, make_cases
 from terralogue.vlm.referring_sources import marked, read_sources
 from terralogue.vlm.referring_words import parse
 from terralogue.vlm.vlm import Query, tiny_vlm
+from terralogue.vlm.weight_files import CONFIG
 
 
 @pytest.fixture(scope="module")
