@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from terralogue.datasets.errors import InputError
-from terralogue.datasets.parts import as_fold
+from terralogue.datasets.parts import as_fold, spread
 
 _RASTERS: Final = (".tif", ".tiff", ".png", ".jp2", ".webp", ".bmp", ".jpg", ".jpeg")
 _FOLD: Final = "fold:"
@@ -86,12 +86,7 @@ class ChangePairs:
         Raises:
             InputError: fewer than one asked for.
         """
-        if count is None or count >= len(self.items):
-            return self
-        if count < 1:
-            raise InputError(f"--limit {count} leaves nothing; give a number above 0.")
-        kept = tuple(self.items[i * len(self.items) // count] for i in range(count))
-        return replace(self, items=kept)
+        return replace(self, items=spread(self.items, count))
 
 
 def fold_of(names: list[str], count: int) -> dict[str, int]:

@@ -10,13 +10,14 @@ another part.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from terralogue.datasets.errors import InputError
 
 Part = Literal["train", "val", "test"]
+T = TypeVar("T")
 PARTS: Final[tuple[Part, ...]] = ("train", "val", "test")
 
 # Numbers in a run, by data set: a tenth of the usual count of a class, so that most classes have
@@ -82,6 +83,19 @@ def folds(names: Iterable[str], count: int) -> dict[str, int]:
     """Fold of each picture for cross-validation, 0 to count - 1: runs of neighbours by name."""
     ordered = sorted(set(names), key=lambda name: (len(name), name))
     return {name: place * count // len(ordered) for place, name in enumerate(ordered)}
+
+
+def spread(items: Sequence[T], count: int | None) -> tuple[T, ...]:
+    """At most so many items, spread evenly; all of them where no count is given.
+
+    Raises:
+        InputError: fewer than one asked for.
+    """
+    if count is None or count >= len(items):
+        return tuple(items)
+    if count < 1:
+        raise InputError(f"--limit {count} leaves nothing; give a number above 0.")
+    return tuple(items[i * len(items) // count] for i in range(count))
 
 
 def as_fold(text: str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from terralogue.datasets.errors import InputError
-from terralogue.datasets.parts import as_fold, as_part, folds, part
+from terralogue.datasets.parts import as_fold, as_part, folds, part, spread
 
 ALL: Final = "all"
 OWN: Final = "own:"
@@ -299,12 +299,7 @@ class Samples(Generic[Sample]):
         Raises:
             InputError: fewer than one asked for.
         """
-        if count is None or count >= len(self.items):
-            return self
-        if count < 1:
-            raise InputError(f"--limit {count} leaves nothing; give a number above 0.")
-        items = tuple(self.items[i * len(self.items) // count] for i in range(count))
-        return replace(self, items=items)
+        return replace(self, items=spread(self.items, count))
 
     def checked(self) -> Samples[Sample]:
         """Itself, once every picture is known to exist.

@@ -7,11 +7,11 @@ expected area; how far the truth lay from it on validation images gives the inte
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,10 @@ from terralogue.tools.grid import Grid, why_no_ground
 from terralogue.tools.measure import UNITS, GroundAreas
 from terralogue.tools.run import Progress
 from terralogue.tools.schemas import AreaUnit, Measurement
+from terralogue.tools.tiling import blend_batches
 
 Floats = NDArray[np.float32]
+T = TypeVar("T")
 Piece = tuple[Window, NDArray[np.uint8], Floats | None]
 
 
@@ -46,6 +48,45 @@ def decided(probability: Floats, threshold: float) -> NDArray[np.uint8]:
     found = (probability >= threshold).astype(np.uint8)
     found[np.isnan(probability)] = UNSEEN
     return found
+
+
+class ByProbability:
+    """Gives the mask of a graded model from its probabilities."""
+
+    def run(
+        self: GradedModel, window: Window, executor: Executor, progress: Progress | None
+    ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+        """Cover a window; see `Model`."""
+        for part, mask, _ in pieces(self, window, executor, progress):
+            yield part, mask
+
+
+def blended(
+    read: Callable[[int, int], T], forward: Callable[[Sequence[T]], Floats], window: Window,
+    executor: Executor, progress: Progress | None, *, size: int, overlap: float, batch: int,
+) -> Iterator[tuple[Window, Floats]]:  # fmt: skip
+    """Cover a window of a scene by a network in overlapping tiles; see `GradedModel.grade`.
+
+    Args:
+        read: gives what the network takes of a tile, by the row and column where it begins.
+        forward: gives probability of the target and observation, float32 (tiles, 2, size, size).
+        window: of the scene.
+        executor: runs both.
+        progress: told after each batch.
+        size: rows and columns of a tile.
+        overlap: share of a tile that the next one covers again.
+        batch: tiles at a time.
+    """
+    top, left = int(window.row_off), int(window.col_off)
+    strips = blend_batches(
+        lambda tile: read(top + int(tile.row_off), left + int(tile.col_off)), forward,
+        int(window.width), int(window.height), executor,
+        size=size, overlap=overlap, batch=batch, progress=progress, message="Measuring",
+        in_flight=2,
+    )  # fmt: skip
+    for strip, (probability, observed) in strips:
+        part = Window(left + strip.col_off, top + strip.row_off, strip.width, strip.height)
+        yield part, np.where(observed > 0.5, probability, np.float32(np.nan))
 
 
 def pieces(

@@ -21,12 +21,11 @@ from terralogue.datasets.dense_slots import SLOTS, slot_planes, slot_weights
 from terralogue.datasets.scene import Scene
 from terralogue.tools.baselines import Read
 from terralogue.tools.dense_checkpoint import WEIGHTS_FOLDER
-from terralogue.tools.dense_graded import decided
+from terralogue.tools.dense_graded import ByProbability, blended
 from terralogue.tools.dense_ms_checkpoint import SlotCheckpoint, read_slots
 from terralogue.tools.dense_ms_rule import RULE, with_rule
 from terralogue.tools.dense_network import mirrored
 from terralogue.tools.run import Progress
-from terralogue.tools.tiling import blend_batches
 
 Floats = NDArray[np.float32]
 
@@ -56,7 +55,7 @@ class _Tile:
 
 
 @dataclass(frozen=True)
-class SlotModel:
+class SlotModel(ByProbability):
     """Some classes of a network on one scene; a `GradedModel`.
 
     Attributes:
@@ -106,30 +105,14 @@ class SlotModel:
             return None
         return self.checkpoint.facts.area_factors.get(self.classes[0])
 
-    def run(
-        self, window: Window, executor: Executor, progress: Progress | None
-    ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
-        """Cover a window; see `Model`."""
-        for part, probability in self.grade(window, executor, progress):
-            yield part, decided(probability, self.threshold)
-
     def grade(
         self, window: Window, executor: Executor, progress: Progress | None
     ) -> Iterator[tuple[Window, Floats]]:
         """Cover a window; see `GradedModel`."""
-        top, left = int(window.row_off), int(window.col_off)
-
-        def read(tile: Window) -> _Tile:
-            return self._read(top + int(tile.row_off), left + int(tile.col_off))
-
-        strips = blend_batches(
-            read, self._forward, int(window.width), int(window.height), executor,
-            size=_TILE, overlap=_OVERLAP, batch=_BATCH, progress=progress, message="Measuring",
-            in_flight=2,
+        return blended(
+            self._read, self._forward, window, executor, progress,
+            size=_TILE, overlap=_OVERLAP, batch=_BATCH,
         )  # fmt: skip
-        for strip, (probability, observed) in strips:
-            part = Window(left + strip.col_off, top + strip.row_off, strip.width, strip.height)
-            yield part, np.where(observed > 0.5, probability, np.float32(np.nan))
 
     def _read(self, row: int, column: int) -> _Tile:
         """A square of all dates as slots, mirrored beyond the edges of the scene."""

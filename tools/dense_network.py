@@ -20,10 +20,9 @@ from rasterio.windows import Window
 
 from terralogue.datasets.scene import Scene
 from terralogue.datasets.tiles import TileReader
-from terralogue.tools.dense_graded import decided
+from terralogue.tools.dense_graded import ByProbability, blended
 from terralogue.tools.dense_voices import Voice, together
 from terralogue.tools.run import Progress
-from terralogue.tools.tiling import blend_batches
 
 Floats = NDArray[np.float32]
 
@@ -39,7 +38,7 @@ class _Tile:
 
 
 @dataclass
-class DenseModel:
+class DenseModel(ByProbability):
     """One target of a dense network on one scene; a `GradedModel`.
 
     Attributes:
@@ -100,31 +99,15 @@ class DenseModel:
             )
         return ()
 
-    def run(
-        self, window: Window, executor: Executor, progress: Progress | None
-    ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
-        """Cover a window; see `Model`."""
-        for part, probability in self.grade(window, executor, progress):
-            yield part, decided(probability, self.threshold)
-
     def grade(
         self, window: Window, executor: Executor, progress: Progress | None
     ) -> Iterator[tuple[Window, Floats]]:
         """Cover a window; see `GradedModel`."""
         size = round(_TILE * self.step)
-        top, left = int(window.row_off), int(window.col_off)
-
-        def read(tile: Window) -> _Tile:
-            return self._read(top + int(tile.row_off), left + int(tile.col_off), size)
-
-        strips = blend_batches(
-            read, self._forward, int(window.width), int(window.height), executor,
-            size=size, overlap=_OVERLAP, batch=_BATCH, progress=progress, message="Measuring",
-            in_flight=2,
+        return blended(
+            lambda row, column: self._read(row, column, size), self._forward, window, executor,
+            progress, size=size, overlap=_OVERLAP, batch=_BATCH,
         )  # fmt: skip
-        for strip, (probability, observed) in strips:
-            part = Window(left + strip.col_off, top + strip.row_off, strip.width, strip.height)
-            yield part, np.where(observed > 0.5, probability, np.float32(np.nan))
 
     @cached_property
     def _reader(self) -> TileReader:

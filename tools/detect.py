@@ -15,10 +15,10 @@ from shapely.geometry import box, mapping
 from terralogue.datasets.scene import Scene
 from terralogue.tools.clouds import CloudScreen, screen
 from terralogue.tools.detect_calibrate import ClassFacts
-from terralogue.tools.detect_finding import Boxes, facts_of, find_boxes
+from terralogue.tools.detect_finding import Boxes, facts_of, find_boxes, four, on_map
 from terralogue.tools.detectors import THINGS, DetectorChoice, choose_detector
 from terralogue.tools.export import GEOJSON, PNG
-from terralogue.tools.grid import Grid, ground_crs
+from terralogue.tools.grid import ground_crs
 from terralogue.tools.measure import Tally
 from terralogue.tools.open_vocabulary_scene import detect_by_words
 from terralogue.tools.overlay import PICTURE, Entry, draw_overlay
@@ -98,7 +98,7 @@ def detect_objects(
         count=len(counted.scores),
         objects=[
             FoundObject(
-                box=_four(edges), map_box=_on_map(scene, edges), probability=round(float(p), 3)
+                box=four(edges), map_box=on_map(scene, edges), probability=round(float(p), 3)
             )
             for edges, p in list(zip(counted.boxes, probabilities, strict=True))[:_SHOWN]
         ],
@@ -163,21 +163,6 @@ def _measurements(
     return [*counts, seen]
 
 
-def _four(edges: NDArray[np.float64]) -> tuple[float, float, float, float]:
-    left, top, right, bottom = (round(float(edge), 1) for edge in edges)
-    return left, top, right, bottom
-
-
-def _on_map(grid: Grid, edges: NDArray[np.float64]) -> tuple[float, float, float, float] | None:
-    """The box around a box in the coordinates of the CRS: left, bottom, right, top."""
-    if ground_crs(grid) is None:
-        return None
-    left, top, right, bottom = edges
-    corners = ((left, top), (right, top), (right, bottom), (left, bottom))
-    x, y = zip(*(grid.transform @ corner for corner in corners), strict=True)
-    return min(x), min(y), max(x), max(y)
-
-
 def _write_boxes(
     scene: Scene,
     target: str,
@@ -200,7 +185,7 @@ def _write_boxes(
             "properties": {
                 "target": target, "scene": scene.name, "method": choice.row.name,
                 "score": round(float(score), 4), "probability": round(float(p), 4),
-                "box": _four(edges), "map_box": _on_map(scene, edges),
+                "box": four(edges), "map_box": on_map(scene, edges),
             },
             "geometry": _geometry(scene, crs, edges),
         }

@@ -18,6 +18,7 @@ from terralogue.datasets.scene import Scene
 from terralogue.tools.detect_calibrate import FLOOR, ClassFacts
 from terralogue.tools.detect_sources import sample_of, stretch, stretched
 from terralogue.tools.detectors import DetectorChoice
+from terralogue.tools.grid import Grid, ground_crs
 from terralogue.tools.run import Run
 from terralogue.tools.thresholds import otsu
 from terralogue.tools.tiling import Tile, stream, tiles
@@ -235,3 +236,19 @@ def _suppressed(parts: Sequence[Boxes]) -> Boxes:
     scores = np.concatenate([part.scores for part in parts])
     kept = nms(torch.from_numpy(boxes), torch.from_numpy(scores), _OVERLAP).numpy()
     return Boxes(boxes[kept], scores[kept])
+
+
+def four(edges: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom to a tenth of a pixel."""
+    left, top, right, bottom = (round(float(edge), 1) for edge in edges)
+    return left, top, right, bottom
+
+
+def on_map(grid: Grid, edges: NDArray[np.float64]) -> tuple[float, float, float, float] | None:
+    """The box around a box in the coordinates of the CRS: left, bottom, right, top."""
+    if ground_crs(grid) is None:
+        return None
+    left, top, right, bottom = edges
+    corners = ((left, top), (right, top), (right, bottom), (left, bottom))
+    x, y = zip(*(grid.transform @ corner for corner in corners), strict=True)
+    return min(x), min(y), max(x), max(y)

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -26,33 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terralogue.datasets.errors import InputError
-from terralogue.vlm.hf_hub import PROVIDER, Snapshot, snapshot
+from terralogue.vlm.hf_hub import PROVIDER, HubModel, snapshot
 
 Picture = NDArray[np.uint8]
 
 UNMEASURED: Final = "trained on photographs; accuracy not measured on scenes from above"
-
-
-@dataclass(frozen=True)
-class OpenModel:
-    """One published model.
-
-    Attributes:
-        spec: what the two functions and `terralogue models get` take.
-        does: in a few words.
-        size: of the download, in MB.
-        licence: of the weights, as their publisher states it.
-    """
-
-    spec: str
-    does: str
-    size: int
-    licence: str
-
-    @property
-    def remote(self) -> Snapshot:
-        """Where its files are."""
-        return Snapshot(self.spec.removeprefix(PROVIDER))
 
 
 # ★ One entry per model. Sizes and licences: the listings of these repositories on huggingface.co
@@ -60,19 +37,19 @@ class OpenModel:
 # the size of SAM 2.1 is of its conversion danelcsb/sam2.1_hiera_tiny, its licence that of
 # facebook/sam2-hiera-tiny-hf.
 OPEN_MODELS: Final = (
-    OpenModel(
+    HubModel(
         "hf:IDEA-Research/grounding-dino-tiny", "boxes of things of any name (Grounding DINO)",
         690, "Apache-2.0",
     ),
-    OpenModel(
+    HubModel(
         "hf:google/owlv2-base-patch16-ensemble", "boxes of things of any name (OWLv2)",
         622, "Apache-2.0",
     ),
-    OpenModel(
+    HubModel(
         "hf:facebook/sam-vit-base", "outlines of what is clicked (Segment Anything)",
         375, "Apache-2.0",
     ),
-    OpenModel(
+    HubModel(
         "hf:facebook/sam2.1-hiera-tiny", "outlines of what is clicked (SAM 2.1)",
         156, "Apache-2.0",
     ),

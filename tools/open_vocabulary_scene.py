@@ -24,6 +24,7 @@ from terralogue.datasets.errors import MissingBandError
 from terralogue.datasets.scene import Scene
 from terralogue.datasets.tiles import TileReader
 from terralogue.tools.clouds import screen
+from terralogue.tools.detect_finding import four, on_map
 from terralogue.tools.export import GEOJSON, PNG
 from terralogue.tools.grid import ground_crs
 from terralogue.tools.measure import Tally
@@ -195,7 +196,7 @@ def detect_by_words(
         threshold=detector.threshold,
         count=len(found.scores),
         objects=[
-            FoundObject(box=_four(edges), map_box=_on_map(scene, edges), probability=None)
+            FoundObject(box=four(edges), map_box=on_map(scene, edges), probability=None)
             for edges in found.boxes[:_SHOWN]
         ],
     )
@@ -228,21 +229,6 @@ def _pixel(edges: NDArray[np.float64], window: Window) -> tuple[int, int]:
     return int(column), int(row)
 
 
-def _four(edges: NDArray[np.float64]) -> tuple[float, float, float, float]:
-    left, top, right, bottom = (round(float(edge), 1) for edge in edges)
-    return left, top, right, bottom
-
-
-def _on_map(scene: Scene, edges: NDArray[np.float64]) -> tuple[float, float, float, float] | None:
-    """The box around a box in the coordinates of the CRS: left, bottom, right, top."""
-    if ground_crs(scene) is None:
-        return None
-    left, top, right, bottom = edges
-    corners = ((left, top), (right, top), (right, bottom), (left, bottom))
-    x, y = zip(*(scene.transform @ corner for corner in corners), strict=True)
-    return min(x), min(y), max(x), max(y)
-
-
 def _write(scene: Scene, named: str, model: str, found: Boxes, run: Run) -> Artefact:
     """Boxes as GeoJSON: degrees, or pixels where the scene has no CRS."""
     pending = run.artefact("polygons", f"{named}: boxes", f"{_stem(scene, named)}.geojson", GEOJSON)
@@ -257,7 +243,7 @@ def _write(scene: Scene, named: str, model: str, found: Boxes, run: Run) -> Arte
         collection["features"].append(
             {
                 "type": "Feature",
-                "properties": {**facts, "box": _four(edges), "map_box": _on_map(scene, edges)},
+                "properties": {**facts, "box": four(edges), "map_box": on_map(scene, edges)},
                 "geometry": mapping(geometry),
             }
         )

@@ -92,8 +92,8 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class ChatModelInfo:
-    """One published chat model that sees pictures.
+class HubModel:
+    """One published model.
 
     Attributes:
         spec: what `load_vlm` and `terralogue models get` take.
@@ -115,15 +115,15 @@ class ChatModelInfo:
 
 # ★ One entry per model.
 CHAT_MODELS: Final = (
-    ChatModelInfo(
+    HubModel(
         "hf:Qwen/Qwen2.5-VL-3B-Instruct", "answers questions about pictures, with boxes (3B)",
         7530, "Qwen Research (non-commercial)",
     ),
-    ChatModelInfo(
+    HubModel(
         "hf:HuggingFaceTB/SmolVLM2-2.2B-Instruct", "answers questions about pictures (2.2B)",
         8990, "Apache-2.0",
     ),
-    ChatModelInfo(
+    HubModel(
         "hf:HuggingFaceTB/SmolVLM-256M-Instruct", "answers questions about pictures (256M)",
         520, "Apache-2.0",
     ),
