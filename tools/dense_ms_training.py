@@ -22,10 +22,12 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
+from terralogue.datasets.dense_slots import SLOTS
 from terralogue.tools.dense_ms_augment import augment
 from terralogue.tools.dense_ms_model import SlotNet
 
 IGNORED = 255
+_COLOURS = torch.tensor([float(name in ("B", "G", "R")) for name in SLOTS])
 
 
 class Tiles(NamedTuple):
@@ -81,9 +83,11 @@ class Recipe:
         strength: of the augmentation.
         drop: share of the images that lose bands.
         every: seconds between validations.
+        pictures: real images with labels in a step, where there are any.
         unlabelled: images without labels in a step, where there are any.
         sure: probability from which the averaged network labels a pixel of those.
         alone: share of the schedule before it is good enough for that.
+        bf16: compute in half precision; always so on CUDA.
     """
 
     minutes: float = 4.0
@@ -96,9 +100,11 @@ class Recipe:
     strength: float = 1.0
     drop: float = 0.6
     every: float = 20.0
+    pictures: int = 12
     unlabelled: int = 12
-    sure: float = 0.85
+    sure: float = 0.8
     alone: float = 0.3
+    bf16: bool = False
 
 
 class Confusion:
@@ -164,7 +170,8 @@ def train(
     more: Callable[[], Tiles],
     recipe: Recipe,
     *,
-    unlabelled: Tiles | None = None,
+    pictures: Callable[[int], Tiles] | None = None,
+    unlabelled: Callable[[int], Tiles] | None = None,
     score: Callable[[SlotNet], float] | None = None,
     keep: Callable[[SlotNet, float], None] | None = None,
     class_weights: Tensor | None = None,
@@ -177,14 +184,16 @@ def train(
         more: gives the tiles to draw from, on the device; asked at every step, so that there may
             be more of them later.
         recipe: how.
-        unlabelled: real images that the averaged network labels where it is sure.
+        pictures: gives so many real images with labels, of the side of the crops.
+        unlabelled: gives so many real images that the averaged network labels where it is sure.
         score: of the averaged network, the higher the better.
         keep: called with every network that is better than those before.
         class_weights: of the cross-entropy.
         say: is told what happens.
     """
     device = next(net.parameters()).device
-    fast = device.type == "cuda"
+    fast = recipe.bf16 or device.type == "cuda"
+    net.to(memory_format=torch.channels_last)
     groups = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     averaged = deepcopy(net)
     best, best_score = deepcopy(net), -1.0
@@ -197,9 +206,11 @@ def train(
         for group in groups.param_groups:
             group["lr"] = recipe.rate * _pace(done)
         tiles = more()
-        chosen = _drawn(tiles, recipe.batch, recipe.side)
+        chosen = drawn(tiles, recipe.batch, recipe.side)
+        if pictures is not None:
+            chosen = chosen.plus(pictures(recipe.pictures))
         if unlabelled is not None and done > recipe.alone:
-            chosen = chosen.plus(_labelled(averaged, unlabelled, recipe))
+            chosen = chosen.plus(_labelled(averaged, unlabelled(recipe.unlabelled), recipe, fast))
         planes, present, codes = augment(
             chosen.planes.float(),
             chosen.present,
@@ -209,7 +220,7 @@ def train(
         )
         net.train()
         with torch.autocast(device.type, torch.bfloat16, enabled=fast):
-            logits = net(planes, present)
+            logits = net(planes.contiguous(memory_format=torch.channels_last), present)
         loss = loss_of(logits, codes, class_weights)
         groups.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -234,7 +245,7 @@ def train(
     return best.eval()
 
 
-def _drawn(tiles: Tiles, count: int, side: int) -> Tiles:
+def drawn(tiles: Tiles, count: int, side: int) -> Tiles:
     """Crops of tiles drawn at random, at one place of all of them."""
     some = tiles.at(torch.randint(len(tiles.codes), (count,)))
     free = max(0, some.codes.shape[-1] - side)
@@ -243,13 +254,22 @@ def _drawn(tiles: Tiles, count: int, side: int) -> Tiles:
     return Tiles(some.planes[:, :, *place], some.present, some.codes[:, *place])
 
 
-def _labelled(teacher: SlotNet, unlabelled: Tiles, recipe: Recipe) -> Tiles:
-    """Some real images with the classes that the averaged network is sure of."""
-    some = _drawn(unlabelled, recipe.unlabelled, recipe.side)
+def _labelled(teacher: SlotNet, some: Tiles, recipe: Recipe, fast: bool) -> Tiles:
+    """Real images with the classes that the averaged network is sure of.
+
+    It sees them twice, with all bands and with the colours alone, which is how it knows real land,
+    and the mean of both is what it has to be sure of.
+    """
     teacher.eval()
-    with torch.no_grad():
-        logits = teacher(some.planes.float().nan_to_num(0.0), some.present)
-    likely, codes = logits.softmax(1).max(1)
+    colours = some.present * _COLOURS.to(some.present)
+    planes = some.planes.float().nan_to_num(0.0)
+    both = torch.cat((planes, planes * colours[:, :, None, None]))
+    with torch.no_grad(), torch.autocast(planes.device.type, torch.bfloat16, enabled=fast):
+        logits = teacher(
+            both.contiguous(memory_format=torch.channels_last),
+            torch.cat((some.present, colours)),
+        )
+    likely, codes = logits.float().softmax(1).view(2, len(planes), *logits.shape[1:]).mean(0).max(1)
     sure = torch.where(likely >= recipe.sure, codes, IGNORED).to(torch.uint8)
     return Tiles(some.planes, some.present, sure)
 

@@ -21,7 +21,7 @@ SIDE: Final = 128
 PACK: Final = "unlabelled.npz"
 # Cities kept for choosing and testing change models stay out (`vlm/align_scenes.py`).
 _LEFT_OUT: Final = ("beirut", "nantes", "cupertino", "aguasclaras")
-_CROPS = 3
+_CROPS = 8
 # Slots of reflectance lie between these.
 _LOW, _HIGH = -1.0, 2.1
 _STEPS = 254
