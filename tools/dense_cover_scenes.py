@@ -38,6 +38,7 @@ _OTHER = len(GROUPS)
 _COVER_GROUPS: Final = np.array([_GROUP_OF.get(name, _OTHER) for name in COVERS], np.uint8)
 # Land use of Slovenia: 1 cropland, 2 forest, 3 grassland, 4 shrubs, 8 built up.
 _SLOVENIA = {1: 1, 2: 0, 3: 1, 4: 1, 8: 2}
+_GRASS = 3
 # Of the five dates the first two are under cloud.
 _CLEAR = (2, 3, 4)
 # Polygons of Elkton: a field, a forest, an industrial estate.
@@ -50,12 +51,16 @@ _ENMAP_SCALE = 1e4
 
 
 class Labelled(NamedTuple):
-    """A scene with labels: slots (13, H, W), which are filled (13,), groups (H, W) or 255."""
+    """A scene with labels: slots (13, H, W), which are filled (13,), groups (H, W) or 255.
+
+    `grassland` (H, W) tells grass from the rest of open land, where labels do so.
+    """
 
     place: str
     planes: Floats
     present: NDArray[np.bool_]
     groups: Codes
+    grassland: NDArray[np.bool_] | None = None
 
 
 def scenes(data: Path) -> Iterator[Labelled]:
@@ -85,7 +90,8 @@ def _slovenia(folder: Path) -> Iterator[Labelled]:
     for date in _CLEAR:
         image = np.moveaxis(dates[date], -1, 0).astype(np.float32)
         planes, present = slot_planes(image, SENSORS["sentinel2_l1c"].bands)
-        yield Labelled("slovenia", planes, present, _grouped(labels, _SLOVENIA))
+        grassland = labels == _GRASS
+        yield Labelled("slovenia", planes, present, _grouped(labels, _SLOVENIA), grassland)
 
 
 def _elkton(folder: Path) -> Iterator[Labelled]:
@@ -143,7 +149,12 @@ def _normalised(one: Floats, other: Floats) -> Floats:
 
 
 def network_groups(planes: Floats, present: NDArray[np.bool_], folder: Path) -> Codes:
-    """Groups by a land-cover network: the likeliest class of each pixel."""
+    """Groups by a land-cover network: that of the likeliest class of each pixel."""
+    return np.asarray(_COVER_GROUPS[network_codes(planes, present, folder)], np.uint8)
+
+
+def network_codes(planes: Floats, present: NDArray[np.bool_], folder: Path) -> Codes:
+    """Codes of COVERS by a land-cover network: the likeliest class of each pixel."""
     import torch
 
     from terralogue.tools.dense_ms_checkpoint import read_slots
@@ -154,7 +165,7 @@ def network_groups(planes: Floats, present: NDArray[np.bool_], folder: Path) -> 
     padded = torch.from_numpy(np.pad(np.nan_to_num(planes), sides, mode="reflect"))
     there = torch.from_numpy(present.astype(np.float32))[None]
     codes = read_slots(folder).shares(padded[None], there)[0].argmax(0).numpy()
-    return np.asarray(_COVER_GROUPS[codes[:height, :width]], np.uint8)
+    return np.asarray(codes[:height, :width], np.uint8)
 
 
 def score(
@@ -180,6 +191,18 @@ def score(
     return scores
 
 
+def grassland_score(labelled: list[Labelled], classify: Callable[[Labelled], Codes]) -> float:
+    """Intersection over union of grassland alone, by codes of COVERS, where labels tell it."""
+    both = either = 0
+    for scene in labelled:
+        if scene.grassland is not None:
+            known = scene.groups != _UNKNOWN
+            found = (classify(scene) == COVERS.index("grassland")) & known
+            both += int((found & scene.grassland).sum())
+            either += int((found | (scene.grassland & known)).sum())
+    return both / max(either, 1)
+
+
 def main() -> None:
     """Print one line per place and method."""
     from terralogue.tools.dense_checkpoint import WEIGHTS_FOLDER
@@ -198,6 +221,10 @@ def main() -> None:
         for place, values in score(labelled, classify).items():
             figures = " ".join(f"{name} {value:.3f}" for name, value in values.items())
             print(f"{method:10} {place:9} {figures}")
+    alone = grassland_score(
+        labelled, lambda scene: network_codes(scene.planes, scene.present, args.model)
+    )
+    print(f"network    slovenia  grassland alone {alone:.3f}")
 
 
 if __name__ == "__main__":

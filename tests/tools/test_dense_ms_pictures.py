@@ -12,6 +12,8 @@ from PIL import Image
 from terralogue.datasets.dense_covers import COVERS
 from terralogue.datasets.dense_slots import SLOTS
 from terralogue.datasets.errors import InputError
+from terralogue.tools.dense_cover_chips import boosting, scores
+from terralogue.tools.dense_cover_scenes import Labelled, grassland_score
 from terralogue.tools.dense_ms_command import main
 from terralogue.tools.dense_ms_model import SlotConfig, SlotNet
 from terralogue.tools.dense_ms_pictures import (
@@ -134,3 +136,26 @@ def test_what_is_missing_or_of_another_size_is_said(tmp_path: Path) -> None:
         read_pictures(tmp_path / PACK, "train")
     with pytest.raises(InputError, match="--side 64"):
         main(["cover", "--out", str(tmp_path / "out"), "--pictures"])
+
+
+def test_methods_are_scored_on_the_chips_class_by_class(pack: Path) -> None:
+    held_out = read_pictures(pack, "val")
+    boosted = boosting(read_pictures(pack, "train"), 4000)
+
+    def sea(some: Pictures) -> torch.Tensor:
+        return torch.zeros(len(some.codes), SIDE, SIDE, dtype=torch.uint8)
+
+    found = scores(held_out, {"boosting": lambda some: boosted(some.colours), "sea": sea})
+    assert found["boosting"]["mean"] > 0.9
+    assert found["sea"]["water"] == pytest.approx(1 / len(LOOKS), abs=0.02)
+    assert found["sea"]["cropland"] == 0
+
+
+def test_grass_is_scored_by_itself_only_where_labels_tell_it() -> None:
+    grass = COVERS.index("grassland")
+    groups = np.array([[1, 1, 0, 255]], np.uint8)
+    planes, present = np.zeros((len(SLOTS), 1, 4), np.float32), np.ones(len(SLOTS), bool)
+    told = Labelled("a", planes, present, groups, np.array([[True, False, False, False]]))
+    untold = Labelled("b", planes, present, groups)
+    found = np.array([[grass, grass, 0, grass]], np.uint8)
+    assert grassland_score([told, untold], lambda scene: found) == 0.5
