@@ -1,8 +1,9 @@
-"""Change of built-up land told from spectral features of a pair, by logistic regression.
+"""Change of built-up land told from features of a pair, by logistic regression.
 
-Each feature is standardised over the scene itself, since what a season does to the whole scene is
-no change of the ground; that carries over to places never seen better than what a convolutional
-network learns from a dozen places. The weights lie in `config.json`.
+Features are spectral and textural, and how differently the frozen image tower sees the dates
+(`change_depth`). Each is standardised over the scene itself, since what a season does to the whole
+scene is no change of the ground; that carries over to places never seen better than what a
+convolutional network learns from a dozen places. The weights lie in `config.json`.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from terralogue.datasets.errors import InputError
+from terralogue.datasets.sensors import SENSORS
+from terralogue.tools.change_depth import HALO, TOWER, Depth, fit_depth
 from terralogue.tools.change_facts import CONFIG, ChangeFacts, facts_of
 
 BANDS: Final = ("B", "G", "R", "RE1", "RE2", "RE3", "N", "N2", "S1", "S2")
 REQUIRED: Final = ("B", "G", "R", "N", "S1", "S2")
-HALO: Final = 12
-"""Pixels of surroundings that the features look at: three times the widest Gaussian, and one."""
+_BANDS: Final = tuple(
+    next(band for band in SENSORS["sentinel2_l1c"].bands if band.common == name) for name in BANDS
+)
 _TRUNCATE: Final = 3.0
 _MAD: Final = 1.4826
 _BOUND: Final = 6.0
@@ -95,6 +99,7 @@ class PairFeatures:
     smooth: _Robust
     mean: Floats
     spread: Floats
+    depth: Depth
 
     def __call__(self, piece: Piece) -> Floats:
         """Standardised features (FEATURES, H, W), within -6 to 6; 0 where not observed."""
@@ -103,7 +108,8 @@ class PairFeatures:
         scaled = (raw - self.mean.reshape(shape)) / self.spread.reshape(shape)
         found = np.clip(np.nan_to_num(scaled), -_BOUND, _BOUND)
         amounts = np.abs(found[[RAW.index(name) for name in _AMOUNTS]])
-        return np.asarray(np.concatenate([found, amounts]) * piece.seen, np.float32)
+        planes = np.concatenate([found, amounts, self.depth(piece)])
+        return np.asarray(planes * piece.seen, np.float32)
 
 
 def fit_pair(pieces: Sequence[Piece]) -> PairFeatures:
@@ -121,7 +127,10 @@ def fit_pair(pieces: Sequence[Piece]) -> PairFeatures:
         [_raw(piece, samples[0], samples[1])[:, piece.seen] for piece in pieces], axis=1
     )
     mean, spread = np.nanmean(raw, axis=1), np.nanstd(raw, axis=1) + 1e-6
-    return PairFeatures(samples[0], samples[1], mean.astype(np.float32), spread.astype(np.float32))
+    return PairFeatures(
+        samples[0], samples[1], mean.astype(np.float32), spread.astype(np.float32),
+        fit_depth(pieces, BANDS, _BANDS),
+    )  # fmt: skip
 
 
 def _gauss(values: Floats, sigma: float) -> Floats:
@@ -191,8 +200,8 @@ RAW: Final = (
 )  # fmt: skip
 """Features: cva change vectors in robust deviations (of pixels, of smoothed pixels); d_ difference
 of a band; _b before, _a after, _d after minus before; tex texture of red; dtex of its change."""
-FEATURES: Final = (*RAW, *(f"abs_{name}" for name in _AMOUNTS))
-"""RAW, and the amounts of some."""
+FEATURES: Final = (*RAW, *(f"abs_{name}" for name in _AMOUNTS), *TOWER)
+"""RAW, the amounts of some, and how differently the image tower sees the dates."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +225,7 @@ class FeatureModel:
     @property
     def what(self) -> str:
         """In a few words."""
-        return f"logistic regression on {len(FEATURES)} spectral and textural features of the pair"
+        return f"logistic regression on {len(FEATURES)} features of the pair"
 
     def begin(self, pieces: Sequence[Piece]) -> Callable[[Piece], Floats]:
         """Learn what is normal for a pair; gives what maps a piece to probabilities (H, W)."""

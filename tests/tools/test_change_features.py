@@ -15,9 +15,10 @@ from terralogue.datasets.errors import InputError
 from terralogue.datasets.scene import Scene
 from terralogue.datasets.synthetic_pairs import simulate_pair
 from terralogue.tools.change import detect_change
+from terralogue.tools.change_depth import HALO, TOWER
 from terralogue.tools.change_facts import WEIGHTS_FOLDER
 from terralogue.tools.change_feature_training import main
-from terralogue.tools.change_features import BANDS, Piece, fit_pair, read_features
+from terralogue.tools.change_features import BANDS, FEATURES, Piece, fit_pair, read_features
 from terralogue.tools.change_training_data import Place, write_places
 from terralogue.tools.run import Run
 from terralogue.tools.store import Store
@@ -94,11 +95,29 @@ def test_light_and_lacking_bands_change_little() -> None:
 
 
 def test_a_part_gives_what_the_whole_gives() -> None:
-    data, changed = dates(0)
-    whole = Piece(data[0], data[1], np.ones_like(changed))
-    features = fit_pair([whole])
-    part = Piece(data[0][:, 20:90], data[1][:, 20:90], np.ones((70, 120), np.bool_))
-    np.testing.assert_allclose(features(part)[:, 12:-12], features(whole)[:, 32:78], atol=1e-3)
+    data, changed = dates(0, 320)
+    features = fit_pair([Piece(data[0], data[1], np.ones_like(changed))])
+    whole = features(Piece(data[0], data[1], np.ones_like(changed)))
+    rows = slice(16, 304)
+    part = features(Piece(data[0][:, rows], data[1][:, rows], np.ones((288, 320), np.bool_)))
+    inner = part[:, HALO:-HALO] - whole[:, 16 + HALO : 304 - HALO]
+    spectral = len(FEATURES) - len(TOWER)
+    assert np.abs(inner[:spectral]).max() < 1e-3
+    assert np.abs(inner[spectral:]).max() < 0.15
+
+
+def test_the_tower_sees_new_roofs_and_no_change_of_light() -> None:
+    data, changed = dates(3)
+    seen = np.ones_like(changed)
+    planes = fit_pair([Piece(data[0], data[1], seen)])(Piece(data[0], data[1], seen))
+    tower = planes[-len(TOWER) :]
+    apart = tower[:, changed].mean(axis=1) - tower[:, ~changed].mean(axis=1)
+    assert (apart > 1).all()
+    unseen = seen.copy()
+    unseen[40:60] = False
+    partly = fit_pair([Piece(data[0], data[1], unseen)])(Piece(data[0], data[1], unseen))
+    assert np.isfinite(partly).all()
+    assert not partly[:, 40:60].any()
 
 
 def test_the_package_model_serves_a_sentinel_pair_and_no_other(
