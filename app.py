@@ -420,7 +420,7 @@ def _bubbles(steps: Steps) -> list[gr.ChatMessage]:
 
 def _answer_bubbles(answer: Answer) -> list[gr.ChatMessage]:
     text, how = show.answer_markdown(answer)
-    options: Any = [{"value": option} for option in answer.options or show.suggestions(answer)]
+    options: Any = [{"value": option} for option in show.offered(answer)]
     title: Any = {"title": "How it was measured", "status": "done"}
     method = [gr.ChatMessage(how, metadata=title)] if how else []
     return [*method, gr.ChatMessage(text, options=options)]

@@ -51,6 +51,7 @@ class Answer(_Model):
     artefacts: tuple[AnswerArtefact, ...] = ()
     warnings: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
     missing_slot: MissingSlot | None = None
     reason: RefusalReason | None = None
     timings: dict[str, float] = Field(default_factory=dict, description="Seconds by step")

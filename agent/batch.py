@@ -119,6 +119,7 @@ def as_dict(question: str, plan: Plan) -> dict[str, Any]:
         "missing_slot": plan.missing_slot,
         "reason": plan.reason,
         "options": list(plan.options),
+        "alternatives": list(plan.alternatives),
         "warnings": list(plan.warnings),
         "confidence": plan.confidence,
     }

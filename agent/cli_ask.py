@@ -93,6 +93,9 @@ def plain(answer: Answer) -> str:
         lines += [f"Understood as: {answer.interpretation}", ""]
     lines.append(answer.answer)
     lines += [f"  {number}. {option}" for number, option in enumerate(answer.options, start=1)]
+    if answer.alternatives:
+        lines += ["", "Not what was meant? Reply, for instance:"]
+        lines += [f'  "{reading}"' for reading in answer.alternatives]
     if answer.artefacts:
         lines += ["", "Files:"]
         lines += [f"  {artefact.title}: {artefact.path}" for artefact in answer.artefacts]

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Final
 
 from terralogue.agent.facts import FINEST_PIXEL, SceneView, by_date, sensors_with, views
-from terralogue.agent.plan import Inputs, Plan, ToolCall
+from terralogue.agent.plan import Inputs, Plan, ToolCall, result_number
 from terralogue.datasets.errors import MissingSlot, RefusalReason
 
 TOOL_TITLES: Final = {
@@ -34,6 +34,7 @@ UNMODELLED: Final = {
     "tree_cover": "vegetation", "cropland": "vegetation", "grassland": "vegetation",
     "wetland": "vegetation", "building": "built_up", "road": "built_up", "tree": "vegetation",
 }  # fmt: skip
+NO_RESULT: Final = "There is no result to export yet: what should be measured?"
 _NO_SCENE_NEEDED: Final = frozenset(
     {"search_archive", "search_changes", "search_catalog", "export"}
 )
@@ -381,8 +382,13 @@ def _catalog(plan: Plan, call: ToolCall, inputs: Inputs, used: list[SceneView]) 
 
 
 def _export(plan: Plan, call: ToolCall, inputs: Inputs, used: list[SceneView]) -> Plan:
+    before = result_number(str(call.arguments.get("artefact", "")))
+    if before is not None:
+        if before <= plan.calls.index(call):
+            return plan
+        return ask(plan, "target", NO_RESULT)
     if inputs.last_artefact is None and not inputs.history:
-        return ask(plan, "target", "There is no result to export yet: what should be measured?")
+        return ask(plan, "target", NO_RESULT)
     return plan
 
 

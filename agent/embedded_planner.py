@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from terralogue.agent.corrections import chosen
 from terralogue.agent.plan import Inputs, Plan
 from terralogue.agent.planner_choice import candidates, choose, weigh
 from terralogue.agent.planner_heads import Heads, shipped
@@ -29,9 +30,8 @@ class EmbeddedPlanner:
 
     def plan(self, question: str, inputs: Inputs) -> Plan:
         """Decide what to do; see `terralogue.agent.planner.Planner`."""
-        plan = with_others(
-            self._one(question, inputs), question, lambda part: self._one(part, inputs)
-        )
+        said = chosen(question)
+        plan = with_others(self._one(said, inputs), said, lambda part: self._one(part, inputs))
         return plan.model_copy(update={"planner": NAME})
 
     def _one(self, question: str, inputs: Inputs) -> Plan:

@@ -25,12 +25,12 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StreamWriter, interrupt
 
 from terralogue.agent.answer import Event, ToolFinished, ToolProgress, ToolStarted, Understood
-from terralogue.agent.compat import check
+from terralogue.agent.compat import NO_RESULT, check
 from terralogue.agent.compose import compose_answer, ending_of
 from terralogue.agent.explain import explained
 from terralogue.agent.look_words import choices
 from terralogue.agent.looking import aim, can_look_instead, look_instead
-from terralogue.agent.plan import Inputs, Plan, Turn
+from terralogue.agent.plan import LAST, Inputs, Plan, ToolCall, Turn, result_number
 from terralogue.agent.querying import look_of
 from terralogue.agent.reply import replied
 from terralogue.agent.said import reading_of
@@ -192,13 +192,17 @@ class _Steps:
             if before is not None and _there(before):
                 result = {**before, "warnings": [*before["warnings"], _AGAIN]}
             else:
-                result = await self.world.call(call.tool, call.arguments, told)
+                result = await self.world.call(call.tool, _resolved(call, state), told)
                 if call.tool in _REPEATABLE:
                     others = [each for each in measured if each["key"] != key]
                     measured = [*others, {"key": key, "result": result}][-KEPT:]
         except EOError as error:
             writer(_sent(ToolFinished(tool=call.tool, ok=False, summary=str(error))))
             update: Update = {"timings": _timed(state, step, start)}
+            if call.tool == "export" and results:
+                # What was measured stays, and why no file came of it is said with it.
+                update["notes"] = [*state["notes"], str(error)]
+                return Command(goto="compose", update=update)
             text = state["wordings"][0]
             if isinstance(error, RefusalError) and can_look_instead(plan, text):
                 inputs = await asyncio.to_thread(_inputs, self.world, state)
@@ -279,6 +283,25 @@ def _newest(result: Mapping[str, Any]) -> str | None:
             if artefact["kind"] == kind:
                 return str(artefact["id"])
     return None
+
+
+def _resolved(call: ToolCall, state: State) -> dict[str, Any]:
+    """Arguments of a call, with the file that "last" or "result 1" stands for.
+
+    Raises:
+        ClarifyError: there is no such file.
+    """
+    named = call.arguments.get("artefact")
+    number = result_number(str(named))
+    if named != LAST and number is None:
+        return call.arguments
+    results = state["results"]
+    found = state.get("last_artefact")
+    if number is not None:
+        found = _newest(results[number - 1]) if number <= len(results) else None
+    if found is None:
+        raise ClarifyError(NO_RESULT, slot="target")
+    return {**call.arguments, "artefact": found}
 
 
 def _there(result: Mapping[str, Any]) -> bool:

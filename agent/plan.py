@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from terralogue.datasets.errors import MissingSlot, RefusalReason
 
 Route = Literal["answer", "tools", "clarify", "refuse"]
+LAST: Final = "last"
+"""As an artefact: the newest data file of the conversation when the call is made."""
+_RESULT: Final = "result "
 LookTask = Literal["qa", "caption", "grounding", "explain"]
 
 
@@ -60,6 +63,17 @@ class ToolCall(_Model):
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
+def result_of(number: int) -> str:
+    """As an artefact: the data file that the call of this number, from 1, of the plan makes."""
+    return f"{_RESULT}{number}"
+
+
+def result_number(artefact: str) -> int | None:
+    """The number that `result_of` wrote; None for any other artefact."""
+    number = artefact.removeprefix(_RESULT)
+    return int(number) if number != artefact and number.isdigit() else None
+
+
 class Plan(_Model):
     """A decision, the same from every planner."""
 
@@ -82,4 +96,7 @@ class Plan(_Model):
     )
     confidence: float | None = Field(default=None, description="Calibrated, or absent")
     warnings: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = Field(
+        default=(), description="Other readings, the likeliest first, to be sent as a correction"
+    )
     planner: str = Field(default="", description="Which planner decided, in a few words")

@@ -10,12 +10,14 @@ from typing import Final
 import numpy as np
 
 from terralogue.agent import compat
-from terralogue.agent.lexicon import ENGLISH_NOUN
+from terralogue.agent.corrections import MEANT
+from terralogue.agent.lexicon import COUNTABLE, ENGLISH_NOUN
 from terralogue.agent.plan import Inputs, Plan
 from terralogue.agent.planner_features import Asked
 from terralogue.agent.planner_heads import Decision, Heads
 from terralogue.agent.questions import Question
 from terralogue.agent.slots import completed, understand
+from terralogue.agent.targets import related
 from terralogue.agent.templates import plan_for
 from terralogue.agent.wanted import Wanted
 
@@ -23,6 +25,14 @@ from terralogue.agent.wanted import Wanted
 LEAST: Final = 0.01
 MOST: Final = 8
 _FLOOR: Final = 1e-3
+# Other readings that are offered beside a plan, and how many near targets are thought of.
+ALTERNATIVES: Final = 3
+NEAR: Final = 2
+_NOUNS: Final = {
+    **ENGLISH_NOUN, "flooded_area": "flooded land", "burned_area": "burned land",
+    "built_up": "built-up land", "cloud": "clouds",
+}  # fmt: skip
+_TARGETED: Final = frozenset({"measure", "count", "change", "series"})
 _OPTIONS: Final = {
     "look": "describe what the image shows",
     "look_change": "describe in words what changed",
@@ -122,7 +132,8 @@ def weigh(
 def choose(ranked: Sequence[Candidate], decision: Decision) -> Plan:
     """The likeliest plan with its confidence, or a question with options where none is sure.
 
-    The confidence is the share of all candidates with the same route.
+    The confidence is the share of all candidates with the same route. Beside the plan come other
+    readings, to be chosen as a correction.
     """
     best = ranked[0]
     sure = sum(c.score for c in ranked if c.plan.route == best.plan.route)
@@ -133,17 +144,58 @@ def choose(ranked: Sequence[Candidate], decision: Decision) -> Plan:
             return asked.model_copy(
                 update={"interpretation": "Not clear yet what is wanted", "confidence": None}
             )
-    return best.plan.model_copy(update={"confidence": round(min(sure, 1.0), 3)})
+    more = () if best.plan.route == "clarify" else _alternatives(ranked)
+    return best.plan.model_copy(
+        update={"confidence": round(min(sure, 1.0), 3), "alternatives": more}
+    )
 
 
 def _options(ranked: Sequence[Candidate]) -> tuple[str, ...]:
     """Up to four concrete wishes, each in words that can be sent as they are."""
-    found = []
-    for candidate in ranked:
-        wanted = candidate.wanted
-        text = _OPTIONS.get(wanted.act)
-        if text is None:
-            continue
-        noun = ENGLISH_NOUN.get(wanted.target or "", "vegetation")
-        found.append(text.format(noun=noun, index=wanted.index or "NDVI"))
+    found = [text for candidate in ranked if (text := _wish(candidate.wanted))]
     return tuple(dict.fromkeys(found))[:4]
+
+
+def _wish(wanted: Wanted) -> str | None:
+    """A wish in words that lead to the same plan; None where there are none."""
+    text = _OPTIONS.get(wanted.act)
+    if text is None:
+        return None
+    noun = _NOUNS.get(wanted.target or "", "vegetation")
+    return text.format(noun=noun, index=wanted.index or "NDVI")
+
+
+def _alternatives(ranked: Sequence[Candidate]) -> tuple[str, ...]:
+    """Up to three other readings that the inputs support.
+
+    First other targets that the words name, then other acts by the heads' shares, then targets
+    whose words are nearest to the chosen one.
+    """
+    best = ranked[0]
+    acts = [c.wanted for c in ranked[1:] if c.score >= LEAST]
+    named = [m.target for m in best.wanted.question.mentions]
+    near = related(best.wanted.target)[:NEAR] if best.wanted.target else ()
+    readings = [*_with_targets(best, named), *acts, *_with_targets(best, near)]
+    own = _wish(best.wanted)
+    found: list[str] = []
+    for wanted in readings:
+        text = _wish(wanted)
+        if text is None or text == own or text in found:
+            continue
+        if compat.check(plan_for(wanted), wanted.inputs).route in ("answer", "tools"):
+            found.append(text)
+        if len(found) == ALTERNATIVES:
+            break
+    return tuple(MEANT + text for text in found)
+
+
+def _with_targets(best: Candidate, targets: Sequence[str]) -> list[Wanted]:
+    """The same act on other targets, where it has one; counted only where they can be."""
+    if best.wanted.act not in _TARGETED or best.wanted.target is None:
+        return []
+    counted = best.wanted.act == "count"
+    return [
+        replace(best.wanted, target=target, several=False)
+        for target in targets
+        if target != best.wanted.target and (target in COUNTABLE or not counted)
+    ]

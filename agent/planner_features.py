@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -26,6 +26,7 @@ from terralogue.agent.words import fold
 from terralogue.vlm.minilm import encode
 
 Floats = NDArray[np.float32]
+Embed = Callable[[Sequence[str]], Floats]
 WORDS: Final = 1024
 LETTERS: Final = 1024
 _GROUPS: Final = (3, 4, 5)
@@ -61,12 +62,15 @@ def _read(text: str) -> Question:
     return read(text)
 
 
-def features(asked: Sequence[Asked], likeness: Floats) -> Mapping[str, Floats]:
+def features(
+    asked: Sequence[Asked], likeness: Floats, embed: Embed = encode
+) -> Mapping[str, Floats]:
     """Every part for n questions.
 
     Args:
         asked: n questions.
         likeness: float32 (n, acts), from `likeness_of`.
+        embed: gives float32 (n, 384), one row of length one for each text.
 
     Returns:
         Part → float32 (n, width), scaled.
@@ -74,7 +78,7 @@ def features(asked: Sequence[Asked], likeness: Floats) -> Mapping[str, Floats]:
     texts = [a.question.english for a in asked] + [a.question.shape for a in asked]
     unique = list(dict.fromkeys(texts))
     place = {text: row for row, text in enumerate(unique)}
-    encoded = encode(unique)[[place[text] for text in texts]] if texts else np.zeros((0, 384))
+    encoded = embed(unique)[[place[text] for text in texts]] if texts else np.zeros((0, 384))
     n = len(asked)
     before = [a.before for a in asked]
     earlier = np.zeros_like(likeness)

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terralogue.agent.acts import act_model
-from terralogue.agent.planner_features import Asked, Floats, features, joined
+from terralogue.agent.planner_features import Asked, Embed, Floats, features, joined
 from terralogue.agent.words import HERE
 from terralogue.datasets.errors import InputError
+from terralogue.vlm.minilm import encode
 
 FILE: Final = HERE / "planner.npz"
 
@@ -62,16 +63,17 @@ class Decision:
 
 @dataclass(frozen=True)
 class Heads:
-    """Both heads and how they decide."""
+    """Both heads, how they decide, and the encoder that they were fitted on."""
 
     act: Head
     outcome: Head
     decision: Decision
+    embed: Embed = encode
 
     def judge(self, asked: Sequence[Asked]) -> list[tuple[dict[str, float], dict[str, float]]]:
         """Probabilities of acts and of outcomes, the likeliest first, for every question."""
         likeness = act_model().scores([a.question for a in asked])
-        parts = features(asked, likeness)
+        parts = features(asked, likeness, self.embed)
         acts = self.act.probabilities(joined(parts))
         outcomes = self.outcome.probabilities(joined(parts, crossed=True))
         return [

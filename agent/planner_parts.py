@@ -6,8 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from terralogue.agent.compat import warn
-from terralogue.agent.plan import Plan, ToolCall
+from terralogue.agent.compat import EXPORT_FORMATS, warn
+from terralogue.agent.plan import Plan, ToolCall, result_of
+from terralogue.agent.questions import read
+from terralogue.agent.templates import file_format
+from terralogue.agent.words import word_set
 
 # Words between two wishes, in the six languages; "forest and water" has none of the verbs.
 _ASKS: Final = (
@@ -21,14 +24,15 @@ _BETWEEN: Final = re.compile(
     re.IGNORECASE,
 )
 MOST: Final = 3
-# Results that a further wish may add to the first; an export needs the result itself.
+# Measurements that a further wish may add to the first; a file of each may be wanted too.
 _ADDED: Final = frozenset({
-    "segment", "detect_objects", "compute_index", "zonal_statistics", "detect_change",
-    "time_series",
+    "segment", "segment_at_point", "detect_objects", "compute_index", "zonal_statistics",
+    "detect_change", "time_series",
 })  # fmt: skip
-_LATER: Final = (
-    "Saving comes after measuring: ask for the file once the result is there, such as "
-    '"save it as GeoJSON".'
+_NO_FILE: Final = frozenset({"zonal_statistics"})
+# Formats that are asked for by name wherever they stand; a "table" may be one to read.
+_FILES: Final = word_set(
+    "geojson shapefile geopackage gpkg csv excel spreadsheet geotiff cog tiff kml qgis arcgis"
 )
 
 
@@ -39,26 +43,49 @@ def wishes(text: str) -> list[str]:
 
 
 def with_others(plan: Plan, text: str, plan_part: Callable[[str], Plan]) -> Plan:
-    """A plan of measurements with those that the other wishes of the turn ask for.
+    """A plan of measurements with what the other wishes of the turn ask for, files last.
 
     Args:
         plan: of the whole turn.
         text: the turn.
         plan_part: plans one wish alone.
     """
-    parts = wishes(text)
-    if plan.route != "tools" or len(parts) < 2 or plan.calls[0].tool not in _ADDED:
+    if plan.route != "tools" or plan.calls[0].tool not in _ADDED:
         return plan
-    others = [plan_part(part) for part in parts]
+    parts = wishes(text)
+    others = [(part, plan_part(part)) for part in parts] if len(parts) > 1 else []
     calls: list[ToolCall] = list(plan.calls)
     said = [plan.interpretation]
-    for other in others:
+    for _, other in others:
         new = [call for call in other.calls if call.tool in _ADDED and call not in calls]
         if other.route == "tools" and new:
             calls += new
             said.append(other.interpretation)
     merged = plan.model_copy(update={"calls": tuple(calls), "interpretation": "; then ".join(said)})
-    wants_file = any(
-        other.route == "clarify" and other.interpretation.startswith("Export") for other in others
-    )
-    return warn(merged, _LATER) if wants_file else merged
+    saved = [part for part, other in others if _saves(other)]
+    words = read(text).tokens if not saved else read(saved[0]).tokens
+    if saved or _FILES & set(words):
+        return _with_files(merged, file_format(words))
+    return merged
+
+
+def _saves(plan: Plan) -> bool:
+    """Whether a part of a turn asks for a file of what the other parts measure."""
+    asks = plan.route == "clarify" and plan.interpretation.startswith("Export")
+    return asks or [call.tool for call in plan.calls] == ["export"]
+
+
+def _with_files(plan: Plan, form: str | None) -> Plan:
+    """The plan with one export for every measurement that leaves a file."""
+    form = form or "cog"
+    if form not in EXPORT_FORMATS:
+        return warn(plan, f"A {form} cannot be written here; {', '.join(EXPORT_FORMATS)} can.")
+    exports = [
+        ToolCall(tool="export", arguments={"artefact": result_of(number), "format": form})
+        for number, call in enumerate(plan.calls, start=1)
+        if call.tool not in _NO_FILE
+    ]
+    if not exports:
+        return warn(plan, "Statistics of a region leave no file that could be saved.")
+    text = f"{plan.interpretation}; then export the result as {form}"
+    return plan.model_copy(update={"calls": (*plan.calls, *exports), "interpretation": text})

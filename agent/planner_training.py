@@ -25,12 +25,20 @@ from terralogue.agent.acts import fit_examples
 from terralogue.agent.batch import read_item
 from terralogue.agent.plan import Inputs
 from terralogue.agent.planner_choice import Candidate, candidates, choose, weigh
-from terralogue.agent.planner_features import Asked, Floats, features, joined, likeness_of
+from terralogue.agent.planner_features import (
+    Asked,
+    Embed,
+    Floats,
+    features,
+    joined,
+    likeness_of,
+)
 from terralogue.agent.planner_heads import FILE, Decision, Head, Heads, as_arrays
 from terralogue.agent.questions import Question, load_examples, read
 from terralogue.agent.slots import completed
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.vague_seeds import FOLDER
+from terralogue.vlm.minilm import encode
 
 SEED: Final = 0
 # Inverse strength of the ridge, tried on the validation part: 0.3, 1 and 4.
@@ -100,18 +108,24 @@ def fit_head(x: Floats, labels: Sequence[str], strength: float = STRENGTH) -> He
     )
 
 
-def fit_heads(items: Sequence[Item]) -> Heads:
-    """Fit both heads on items of the training part, and acts on the labelled examples as well."""
+def fit_heads(items: Sequence[Item], embed: Embed = encode) -> Heads:
+    """Fit both heads on items of the training part, and acts on the labelled examples as well.
+
+    Args:
+        items: of the training part.
+        embed: the sentence encoder.
+    """
     rows = load_examples()
-    known = features([Asked(read(row["query"]), None) for row in rows], fit_examples()[1])
+    known = features([Asked(read(row["query"]), None) for row in rows], fit_examples()[1], embed)
     asked = [item.asked for item in items]
     likeness = likeness_of([a.question for a in asked])
-    seen = features(asked, likeness)
+    seen = features(asked, likeness, embed)
     labels = [row["act"] for row in rows] + [item.act for item in items]
     return Heads(
         fit_head(np.concatenate([joined(known), joined(seen)]), labels),
         fit_head(joined(seen, crossed=True), [item.outcome for item in items]),
         Decision(),
+        embed,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from terralogue.agent.look_words import choices, counted, counts, phrase_of
 from terralogue.agent.plan import Inputs, Plan
 from terralogue.agent.questions import Question, read
-from terralogue.agent.slots import is_followup
+from terralogue.agent.slots import corrected, is_followup
 from terralogue.agent.world import Look
 from terralogue.datasets.errors import NoOverlapError
 from terralogue.datasets.samples import Box
@@ -105,9 +105,17 @@ def around(x: float, y: float, width: int, height: int) -> Box:
 
 
 def _completed(text: str, inputs: Inputs) -> str:
-    """A follow-up such as "and ships?" put into the words of the question before."""
-    question = read(text)
-    if not question.mentions or len(question.tokens) > 5 or not is_followup(question):
+    """A follow-up such as "and ships?" put into the words of the question before.
+
+    So is a correction, such as "no, I meant the river"; one that asks by itself stands alone.
+    """
+    typed = read(text)
+    question = corrected(typed, inputs)
+    corrects = question is not typed
+    text = question.text
+    if not question.mentions or len(question.tokens) > 5:
+        return text
+    if not corrects and not is_followup(question):
         return text
     said = next((turn.content for turn in reversed(inputs.history) if turn.role == "user"), None)
     if said is None:

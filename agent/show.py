@@ -48,12 +48,26 @@ def answer_markdown(answer: Answer) -> tuple[str, str]:
     bold = re.sub(
         r"^(Mind|What would help|How sure|Not sure):", r"**\1:**", rest, flags=re.MULTILINE
     )
-    return bold, "\n".join(f"- {escape_markdown(part)}" for part in how)
+    return bold + _understood(answer), "\n".join(f"- {escape_markdown(part)}" for part in how)
 
 
-def suggestions(answer: Answer) -> list[str]:
-    """Questions that an answer offers to ask instead, as text for buttons."""
-    return _OFFERED.findall(answer.answer) if answer.answer.startswith(NOT_SURE) else []
+def _understood(answer: Answer) -> str:
+    """How the question was understood: the last line, above the buttons to correct it."""
+    if answer.route == "clarify" or not answer.interpretation:
+        return ""
+    return f"\n\n*Understood as: {escape_markdown(answer.interpretation)}.*"
+
+
+def offered(answer: Answer) -> list[str]:
+    """Replies to choose from, as text for buttons.
+
+    Options of a question of ours; else what an unsure answer offers to ask instead, and other
+    readings of the question.
+    """
+    if answer.options:
+        return list(answer.options)
+    unsure = answer.answer.startswith(NOT_SURE)
+    return [*(_OFFERED.findall(answer.answer) if unsure else ()), *answer.alternatives]
 
 
 def figures_html(answer: Answer) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from terralogue.agent import lexicon, targets
+from terralogue.agent.corrections import correction
 from terralogue.agent.facts import views
 from terralogue.agent.plan import Inputs
 from terralogue.agent.questions import Question, read
@@ -22,7 +23,21 @@ _SEVERAL: Final = re.compile(
 _PRONOUN: Final = re.compile(
     r"\b(it|its|that|this|them|those|these|they|one|ones|same|there|das|ihn|ca|lo|la|quello|isso)\b"
 )
+# Which of several scenes: "what about the earlier date", "and in the older one?", "before that".
+_SCENE: Final = r"(one|date|dates|image|picture|scene|photo|shot|pass|year|acquisition|visit)s?"
+_OTHER: Final = re.compile(rf"\bother {_SCENE}\b|^(and )?the other$")
+_FIRST: Final = re.compile(rf"\b(first|oldest|earliest) {_SCENE}\b")
+_EARLIER: Final = re.compile(
+    rf"\b(earlier|older|previous|former|preceding|last but one) {_SCENE}\b|^(and )?before that$"
+)
+# In a question of its own, the scene has to be where things are, not what they are held against.
+_IN: Final = re.compile(rf"\b(in|on|of|at) the (first|other|\w+er|\w+est|previous) {_SCENE}\b")
+# A turn of so few words may leave what it is about to the turn before.
+_BRIEF: Final = 6
 _NAMES_A_TARGET: Final = frozenset({"measure", "count", "change", "series"})
+# Things that are counted rather than measured as an area.
+_SINGLE: Final = frozenset({"ship", "aircraft", "vehicle", "storage_tank"})
+_ON_A_SCENE: Final = frozenset({"repeat", "measure", "count", "index", "zonal"})
 _PLAIN: Final = frozenset({"repeat", "vague", "explain", "export"})
 _OPENING: Final = ("and", "same", "the same", "now", "what about", "how about", "again", "only",
                    "just", "but", "ok", "no", "then", "also", "do the same")  # fmt: skip
@@ -50,7 +65,20 @@ def fill(question: Question, act: str, inputs: Inputs) -> Wanted:
         unit=lexicon.area_unit(question.text_tokens),
         asks_region="region" in question.cues,
         asks_point="click" in question.cues,
+        other_scene=_other_scene(question, act),
     )
+
+
+def _other_scene(question: Question, act: str) -> str:
+    """Which scene beside the newest the words mean: "other", "earlier", "first", "" for none."""
+    if act not in _ON_A_SCENE or (act != "repeat" and not _IN.search(question.english)):
+        return ""
+    return _scene_of(question)
+
+
+def _scene_of(question: Question) -> str:
+    named = {"other": _OTHER, "first": _FIRST, "earlier": _EARLIER}
+    return next((name for name, said in named.items() if said.search(question.english)), "")
 
 
 def understand(question: Question, inputs: Inputs, acts: Acts) -> Wanted:
@@ -61,7 +89,7 @@ def understand(question: Question, inputs: Inputs, acts: Acts) -> Wanted:
         inputs: with the history.
         acts: scores of acts for a question, the likeliest first.
     """
-    question = completed(question, inputs)
+    question = completed(corrected(question, inputs), inputs)
     act = next(iter(acts(question, inputs)))
     if act == "count" and "people" in question.cues and not _countable(question):
         act = "tiny"
@@ -74,6 +102,18 @@ def understand(question: Question, inputs: Inputs, acts: Acts) -> Wanted:
     return _completed(wanted, earlier)
 
 
+def corrected(question: Question, inputs: Inputs) -> Question:
+    """A correction of an earlier turn without what it takes back; any other question as it is."""
+    if not inputs.history:
+        return question
+    said = correction(question.text)
+    if said is None:
+        return question
+    meant = read(said)
+    named = meant.mentions or lexicon.index_name(meant.tokens) or meant.cues
+    return meant if named else question
+
+
 def _countable(question: Question) -> bool:
     return any(mention.target in lexicon.COUNTABLE for mention in question.mentions)
 
@@ -81,7 +121,7 @@ def _countable(question: Question) -> bool:
 def completed(question: Question, inputs: Inputs) -> Question:
     """A short reply put together with the question that it answers; any other as it is."""
     turns = inputs.history
-    if len(turns) < 2 or turns[-1].role != "assistant" or len(question.tokens) > 6:
+    if len(turns) < 2 or turns[-1].role != "assistant" or len(question.tokens) > _BRIEF:
         return question
     asked = next((t for t in reversed(turns[:-1]) if t.role == "user"), None)
     if asked is None or not turns[-1].content.rstrip().endswith("?"):
@@ -90,18 +130,23 @@ def completed(question: Question, inputs: Inputs) -> Question:
 
 
 def _earlier(inputs: Inputs, acts: Acts) -> Wanted | None:
-    """The last user turn that said what is wanted, with slots that its answer adds."""
+    """What the person wanted before: the last turn of theirs, with slots that its answer adds.
+
+    A follow-up such as "and in acres?" takes what it leaves open from the turns before it.
+    """
     alone = inputs.model_copy(update={"history": ()})
     found: Wanted | None = None
     answer: Question | None = None
     for turn in reversed(inputs.history):
-        said = read(turn.content)
         if turn.role == "assistant":
-            answer = answer or said
+            answer = answer or read(turn.content)
             continue
+        said = corrected(read(turn.content), inputs)
         act = next(name for name in acts(said, alone) if name not in _PLAIN)
-        found = fill(said, act, inputs)
-        break
+        here = fill(said, act, inputs)
+        found = here if found is None else _with_later(here, found)
+        if here.target or here.index or not (is_followup(said) or len(said.tokens) <= _BRIEF):
+            break
     if answer is None:
         return found
     mention = lexicon.best(answer.mentions)
@@ -115,6 +160,17 @@ def _earlier(inputs: Inputs, acts: Acts) -> Wanted | None:
     )
 
 
+def _with_later(wanted: Wanted, later: Wanted) -> Wanted:
+    """A wish with what a later follow-up changed in it."""
+    other = _switched(later.other_scene or _scene_of(later.question), wanted.other_scene)
+    return replace(wanted, unit=later.unit or wanted.unit, other_scene=other)
+
+
+def _switched(said: str, before: str) -> str:
+    """Which scene is meant now: "the other one" after "the earlier one" is the newest again."""
+    return "" if said == "other" and before else said or before
+
+
 def _repeated(wanted: Wanted, earlier: Wanted | None) -> Wanted:
     if earlier is None:
         return wanted
@@ -125,6 +181,8 @@ def _repeated(wanted: Wanted, earlier: Wanted | None) -> Wanted:
         act = "index"
     if act == "count" and wanted.target and wanted.target not in lexicon.COUNTABLE:
         act = "measure"
+    if act == "measure" and wanted.target in _SINGLE and wanted.unit is None:
+        act = "count"
     if wanted.unit is not None and act in ("look", "index", "zonal"):
         act = "measure"
     act = _against_the_other_date(wanted, act)
@@ -134,6 +192,7 @@ def _repeated(wanted: Wanted, earlier: Wanted | None) -> Wanted:
         target=wanted.target or earlier.target,
         index=wanted.index or (None if wanted.target else earlier.index),
         unit=wanted.unit or earlier.unit,
+        other_scene=_switched(wanted.other_scene, earlier.other_scene),
     )
 
 
@@ -152,7 +211,8 @@ def _completed(wanted: Wanted, earlier: Wanted | None) -> Wanted:
     if inside and earlier.act in ("index", "zonal"):
         return replace(wanted, act="zonal", index=earlier.index, target=earlier.target)
     wanted = replace(wanted, act=_against_the_other_date(wanted, wanted.act))
-    refers = bool(_PRONOUN.search(wanted.question.english)) or len(wanted.question.tokens) <= 6
+    refers = bool(_PRONOUN.search(wanted.question.english))
+    refers = refers or len(wanted.question.tokens) <= _BRIEF
     refers = refers or is_followup(wanted.question)
     if wanted.act not in _TAKES_FROM_BEFORE or not refers:
         return wanted

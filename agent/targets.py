@@ -57,6 +57,19 @@ def _known() -> tuple[NDArray[np.str_], NDArray[np.float32]]:
     return np.array(targets), known
 
 
+@cache
+def related(target: str) -> tuple[str, ...]:
+    """The other targets, those whose words lie nearest to the target's own words first."""
+    rows, known = _known()
+    cosines = known[rows == target] @ known.T
+    means = {
+        name: float(np.sort(cosines[:, rows == name], axis=None)[-NEIGHBOURS:].mean())
+        for name in ENGLISH_NOUN
+        if name != target
+    }
+    return tuple(sorted(means, key=lambda name: -means[name]))
+
+
 def nearest(tokens: Sequence[str], wanted: frozenset[str] | None = None) -> Near | None:
     """The target nearest to the words that carry meaning, or None where none is clearly near.
 

@@ -7,19 +7,20 @@ a question about the other date with one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from terralogue.agent import lexicon
 from terralogue.agent import templates_plain as plain
 from terralogue.agent.facts import SceneView, by_date
-from terralogue.agent.plan import Plan
+from terralogue.agent.plan import LAST, Plan
 from terralogue.agent.questions import Question
 from terralogue.agent.wanted import (
     TARGET_OPTIONS,
     Wanted,
     call,
+    no_other_scene,
     no_region,
     no_scene,
     plan_of,
@@ -51,6 +52,7 @@ _FORMATS: Final = {
 UNIT_WORDS: Final = {
     "ha": "hectares", "km2": "square kilometres", "acre": "acres", "m2": "square metres",
 }  # fmt: skip
+_ON_ONE_SCENE: Final = frozenset({"measure", "count", "index", "zonal"})
 _POINTERS: Final = word_set(
     "them they those these there it that this things thing ones one objects items everything "
     "all how many number of count the a in on are is do you see can please here of to and me "
@@ -60,6 +62,8 @@ _POINTERS: Final = word_set(
 
 def plan_for(wanted: Wanted) -> Plan:
     """Apply the template of the act."""
+    if wanted.act in _ON_ONE_SCENE and (which := no_other_scene(wanted)):
+        return which
     return _TEMPLATES[wanted.act](wanted)
 
 
@@ -88,7 +92,7 @@ def _measure(wanted: Wanted) -> Plan:
         return _ask_target(wanted, purpose)
     if open_region := no_region(wanted, purpose):
         return open_region
-    scene = wanted.newest
+    scene = wanted.meant
     unit = UNIT_WORDS.get(wanted.unit or "", "hectares" if scene.facts.georeferenced else "")
     amount = f", in {unit}" if unit else ", as a share of the image"
     before = _before(wanted)
@@ -110,9 +114,11 @@ def _before(wanted: Wanted) -> SceneView | None:
 
     Of an optical and a radar scene the other one: both then measure the target.
     """
+    if wanted.other_scene:
+        return None
     kinds = {scene.radar for scene in wanted.scenes}
     if wanted.target in _BY_BOTH and len(kinds) == 2 == len(wanted.scenes):
-        return next(scene for scene in wanted.scenes if scene.id != wanted.newest.id)
+        return next(scene for scene in wanted.scenes if scene.id != wanted.meant.id)
     ordered = by_date(wanted.scenes)
     if wanted.target not in lexicon.EVENTS or ordered is None or len(ordered) != 2:
         return None
@@ -121,7 +127,7 @@ def _before(wanted: Wanted) -> SceneView | None:
 
 def _land_cover(wanted: Wanted) -> Plan:
     """Every class in turn; there is no single tool for a whole land-cover map."""
-    scene = wanted.newest
+    scene = wanted.meant
     calls = [
         call(wanted, "segment", scene=scene.id, target=target, unit=wanted.unit)
         for target in _LAND_COVER
@@ -148,7 +154,7 @@ def _count(wanted: Wanted) -> Plan:
             )  # fmt: skip
     if open_region := no_region(wanted, purpose):
         return open_region
-    scene = wanted.newest
+    scene = wanted.meant
     return plan_of(
         f"Count every {target.replace('_', ' ')} in {scene.title}{_inside(wanted)}",
         call(wanted, "detect_objects", scene=scene.id, target=target),
@@ -190,7 +196,7 @@ def _index(wanted: Wanted) -> Plan:
         return _series(replace(wanted, index=index))
     if wanted.asks_region and ("draw" not in cues or wanted.inputs.region is None):
         return _zonal(replace(wanted, index=index))
-    scene = wanted.newest
+    scene = wanted.meant
     return plan_of(
         f"Compute {index} of {scene.title}{_inside(wanted)}",
         call(wanted, "compute_index", scene=scene.id, index=index),
@@ -254,7 +260,7 @@ def _zonal(wanted: Wanted) -> Plan:
     if wanted.inputs.region is None:
         return question(purpose, "region", "No region has arrived: draw the area that is meant.")
     index = wanted.index or INDEX_FOR_TARGET.get(wanted.target or "")
-    scene = wanted.newest
+    scene = wanted.meant
     return plan_of(
         f"Statistics of {index or 'every band'} in {scene.title} inside the drawn region",
         call(wanted, "zonal_statistics", scene=scene.id, index=index),
@@ -280,7 +286,7 @@ def _coords(wanted: Wanted) -> Plan:
     purpose = "Find positions or lengths on the ground"
     if empty := no_scene(wanted, purpose):
         return empty
-    if not wanted.newest.facts.georeferenced:
+    if not wanted.meant.facts.georeferenced:
         return refusal(
             purpose, "georeference",
             "The image has no coordinate reference system, so positions, lengths and a scale "
@@ -302,12 +308,14 @@ def _export(wanted: Wanted) -> Plan:
             purpose, "target", "There is no result to export yet: what should be measured?",
             TARGET_OPTIONS,
         )  # fmt: skip
-    words = wanted.question.tokens
-    form = next(
-        (_FORMATS[w] for w in words if w in _FORMATS), "report" if "report" in words else "cog"
-    )
-    artefact = wanted.inputs.last_artefact or "last"
+    form = file_format(wanted.question.tokens) or "cog"
+    artefact = wanted.inputs.last_artefact or LAST
     return plan_of(f"{purpose} as {form}", call(wanted, "export", artefact=artefact, format=form))
+
+
+def file_format(tokens: Sequence[str]) -> str | None:
+    """The format of a file that folded words name, or None."""
+    return next((_FORMATS[word] for word in tokens if word in _FORMATS), None)
 
 
 _TEMPLATES: Final[dict[str, Callable[[Wanted], Plan]]] = {

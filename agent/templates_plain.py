@@ -51,7 +51,7 @@ def look(wanted: Wanted) -> Plan:
     if lacks := _missing_bands(wanted):
         return refusal(
             purpose, "sensor",
-            f"That takes the bands {', '.join(lacks)}, which {wanted.newest.title} does not have.",
+            f"That takes the bands {', '.join(lacks)}, which {wanted.meant.title} does not have.",
         )  # fmt: skip
     if any(pair in words for pair in _TWO) and len(wanted.scenes) < 2:
         return question(purpose, "second_scene", "Which second scene should it be compared to?")
@@ -60,7 +60,7 @@ def look(wanted: Wanted) -> Plan:
     ):
         return refusal(
             purpose, "resolution",
-            f"A pixel here is {wanted.newest.gsd:g} m wide, too coarse to see a {wanted.noun}.",
+            f"A pixel here is {wanted.meant.gsd:g} m wide, too coarse to see a {wanted.noun}.",
         )  # fmt: skip
     return plan_of(f"{purpose}: {wanted.question.text.strip()}", target=wanted.target)
 
@@ -68,7 +68,7 @@ def look(wanted: Wanted) -> Plan:
 def _missing_bands(wanted: Wanted) -> tuple[str, ...]:
     """Bands that the words ask to look at and that the scene lacks."""
     asked = [band for word, band in _BAND_WORDS.items() if word in wanted.question.tokens]
-    return () if wanted.newest.open_sensor else wanted.newest.missing(asked)
+    return () if wanted.meant.open_sensor else wanted.meant.missing(asked)
 
 
 def look_change(wanted: Wanted) -> Plan:
@@ -96,7 +96,7 @@ def metadata(wanted: Wanted) -> Plan:
     purpose = "Read from the file what it says of sensor, bands, resolution, date and projection"
     if empty := no_scene(wanted, purpose):
         return empty
-    return plan_of(purpose, call(wanted, "describe_scene", scene=wanted.newest.id))
+    return plan_of(purpose, call(wanted, "describe_scene", scene=wanted.meant.id))
 
 
 def archive(wanted: Wanted) -> Plan:
@@ -113,9 +113,9 @@ def archive(wanted: Wanted) -> Plan:
         region = wanted.inputs.region
         part = "the drawn part of " if region is not None else ""
         return plan_of(
-            f"{purpose}: like {part}{wanted.newest.title}",
+            f"{purpose}: like {part}{wanted.meant.title}",
             call(
-                wanted, "search_archive", scene=wanted.newest.id, region=region, **what.filters
+                wanted, "search_archive", scene=wanted.meant.id, region=region, **what.filters
             ),
         )  # fmt: skip
     if not what.phrase:
@@ -172,7 +172,7 @@ def catalog(wanted: Wanted) -> Plan:
         return question(purpose, "place", f"Which {place} is meant?", options)
     if period is None:
         return question(purpose, "time", "For which dates?")
-    where = place or f"the ground of {wanted.newest.id}"
+    where = place or f"the ground of {wanted.meant.id}"
     return plan_of(
         f"Find satellite scenes of {where}, {period}",
         call(wanted, "search_catalog", place=where, period=period),

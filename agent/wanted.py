@@ -30,6 +30,7 @@ class Wanted:
         several: an earlier answer named several things, and none was chosen.
         asks_region: the words refer to a drawn region.
         asks_point: the words refer to a click.
+        other_scene: the words mean the scene beside the newest: "other", "earlier" or "first".
     """
 
     question: Question
@@ -41,6 +42,7 @@ class Wanted:
     several: bool = False
     asks_region: bool = False
     asks_point: bool = False
+    other_scene: str = ""
 
     @property
     def scenes(self) -> tuple[SceneView, ...]:
@@ -48,10 +50,15 @@ class Wanted:
         return views(self.inputs)
 
     @property
-    def newest(self) -> SceneView:
-        """The scene that a question about one scene means: the newest, else the last uploaded."""
-        ordered = by_date(self.scenes)
-        return (ordered or self.scenes)[-1]
+    def meant(self) -> SceneView:
+        """The scene that a question about one scene means: the newest, else the last uploaded.
+
+        Where the words mean another one, it is the one before that, or the first.
+        """
+        ordered = by_date(self.scenes) or list(self.scenes)
+        if not self.other_scene or len(ordered) < 2:
+            return ordered[-1]
+        return ordered[0] if self.other_scene == "first" else ordered[-2]
 
     @property
     def noun(self) -> str:
@@ -92,6 +99,19 @@ def no_scene(wanted: Wanted, purpose: str) -> Plan | None:
     return refusal(
         purpose, "no_data", "There is no scene to look at; add one, or name a place and a date."
     )
+
+
+def no_other_scene(wanted: Wanted) -> Plan | None:
+    """A question where the words mean another scene, or an earlier one, and none can be told."""
+    if not wanted.other_scene:
+        return None
+    purpose = f"Do the same on the {wanted.other_scene} scene"
+    if len(wanted.scenes) < 2:
+        text = f"There is only one scene here: which {wanted.other_scene} one is meant? Add it."
+        return question(purpose, "second_scene", text)
+    if wanted.other_scene != "other" and by_date(wanted.scenes) is None:
+        return unknown_date(wanted.scenes, purpose)
+    return None
 
 
 def no_region(wanted: Wanted, purpose: str) -> Plan | None:

@@ -25,7 +25,7 @@ from typing import Any, Final
 import numpy as np
 
 from terralogue.agent.batch import plan_batch
-from terralogue.agent.planner import DEFAULT
+from terralogue.agent.planner import DEFAULT, Planner
 from terralogue.datasets.errors import EOError, InputError
 from terralogue.eval.reliability import calibration_error
 from terralogue.eval.summary import Report, files_sha256, share
@@ -192,7 +192,11 @@ def by(
 
 
 def evaluate(
-    path: str | Path, planner: str = DEFAULT, limit: int | None = None, *, words_only: bool = False
+    path: str | Path,
+    planner: str | Planner = DEFAULT,
+    limit: int | None = None,
+    *,
+    words_only: bool = False,
 ) -> list[Scored]:
     """Plan the items of a file, the first `limit` of them, and put each beside its gold.
 

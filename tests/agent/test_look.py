@@ -15,7 +15,7 @@ from rasterio.warp import transform_bounds
 
 from terralogue.agent.answer import Answer
 from terralogue.agent.session import ChatSession
-from terralogue.agent.show import suggestions
+from terralogue.agent.show import offered
 from terralogue.datasets.errors import InputError, RegionError
 from terralogue.datasets.samples import Box
 from terralogue.datasets.scene import Scene
@@ -101,9 +101,9 @@ def test_no_area_is_offered_of_a_picture_without_coordinates(
     look: Begin, write_scene: WriteScene
 ) -> None:
     ask, _ = look(UNSURE)
-    offered = suggestions(ask("Is this rural or urban?", write_scene(crs=None)))
-    assert offered == ["how much is built-up area?"]
-    assert ask(offered[0]).route == "tools"
+    found = offered(ask("Is this rural or urban?", write_scene(crs=None)))
+    assert found == ["how much is built-up area?"]
+    assert ask(found[0]).route == "tools"
 
 
 def test_far_from_what_was_learned_there_is_neither_guess_nor_confidence(

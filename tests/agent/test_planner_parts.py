@@ -36,10 +36,39 @@ def test_two_measurements_become_one_ordered_plan() -> None:
     assert "; then " in made.interpretation
 
 
-def test_saving_is_announced_for_after_the_measurement() -> None:
-    made = plan("Map the forest and export it as GeoJSON", OPTICAL)
-    assert [call.tool for call in made.calls] == ["segment"]
-    assert any("Saving comes after measuring" in warning for warning in made.warnings)
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("Map the forest and export it as GeoJSON", "geojson"),
+        ("how much water is there, and give me it as GeoJSON", "geojson"),
+        ("forest mask please, shapefile", "geopackage"),
+        ("miss den Wald und speichere es als GeoPackage", "geopackage"),
+    ],
+)
+def test_a_file_comes_after_what_it_holds(text: str, form: str) -> None:
+    made = plan(text, OPTICAL)
+    assert [call.tool for call in made.calls] == ["segment", "export"]
+    assert made.calls[1].arguments == {"artefact": "result 1", "format": form}
+    assert made.interpretation.endswith(f"; then export the result as {form}")
+
+
+def test_every_measurement_gets_its_file_at_the_end() -> None:
+    made = plan("how much forest and how much water, both as GeoJSON please", OPTICAL)
+    assert [call.tool for call in made.calls] == ["segment", "segment", "export", "export"]
+    assert [c.arguments["artefact"] for c in made.calls[2:]] == ["result 1", "result 2"]
+    assert [c.arguments["target"] for c in made.calls[:2]] == ["tree_cover", "water"]
+
+
+def test_a_table_of_what_was_counted_is_a_file() -> None:
+    made = plan("Count the ships, then put it in a spreadsheet", AERIAL)
+    assert [call.tool for call in made.calls] == ["detect_objects", "export"]
+    assert made.calls[1].arguments["format"] == "csv"
+
+
+def test_a_report_that_cannot_be_written_is_said_and_the_rest_is_done() -> None:
+    made = plan("Count the cars and write me a report", AERIAL)
+    assert [call.tool for call in made.calls] == ["detect_objects"]
+    assert any("A report cannot be written here" in warning for warning in made.warnings)
 
 
 def test_one_wish_stays_one_call() -> None:

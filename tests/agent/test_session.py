@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from terralogue.agent.answer import Answer, Event, Finished, ToolProgress
+from terralogue.agent.plan import LAST, Inputs, Plan, ToolCall
 from terralogue.agent.session import UNFINISHED, ChatSession
 from terralogue.datasets.errors import InputError, RegionError, SceneError
 
@@ -359,3 +360,50 @@ def test_an_unknown_planner_or_image_reader_is_told(home: Path) -> None:
         ChatSession(planner="oracle")
     with pytest.raises(InputError, match="unknown model"):
         ChatSession(vlm="oracle:some/model")
+
+
+def test_a_file_in_the_same_turn_is_written_from_what_was_measured(
+    home: Path, write_scene: WriteScene
+) -> None:
+    with ChatSession() as session:
+        answer = session.ask("How much water is there, and give me it as GeoJSON", write_scene())
+    assert [call.tool for call in answer.plan] == ["segment", "export"]
+    assert area(answer) == pytest.approx(HECTARES, rel=2e-2)
+    outlines = json.loads(Path(answer.artefacts[-1].path).read_text(encoding="utf-8"))
+    assert outlines["type"] == "FeatureCollection"
+    assert outlines["features"]
+
+
+def test_a_file_that_cannot_be_had_does_not_lose_the_figure(
+    home: Path, write_scene: WriteScene
+) -> None:
+    with ChatSession() as session:
+        answer = session.ask("Compute the NDVI and save it as GeoJSON", write_scene())
+    assert answer.route == "tools"
+    assert [m.name for m in answer.measurements][:1]
+    assert any("cannot be exported as geojson" in warning for warning in answer.warnings)
+
+
+def test_a_correction_keeps_what_was_measured_before(home: Path, write_scene: WriteScene) -> None:
+    with ChatSession() as session:
+        first = session.ask("How much water is there?", write_scene())
+        assert first.alternatives
+        other = session.ask("no, I meant the vegetation")
+        again = session.ask("no, I meant the water")
+    assert "vegetation" in other.interpretation
+    assert area(again) == area(first)
+    assert any("Measured earlier in this conversation" in text for text in again.warnings)
+
+
+def test_nothing_to_export_is_asked_about(home: Path, write_scene: WriteScene) -> None:
+    class Early:
+        def plan(self, question: str, inputs: Inputs) -> Plan:
+            call = ToolCall(tool="export", arguments={"artefact": LAST, "format": "geojson"})
+            return Plan(route="tools", interpretation="Export", calls=(call,))
+
+    with ChatSession(planner=KeywordPlanner()) as session:
+        session.ask("What do you see?", write_scene())
+        thread = session.thread
+    with ChatSession(thread, planner=Early()) as session:
+        answer = session.ask("save it as GeoJSON")
+    assert (answer.route, answer.missing_slot) == ("clarify", "target")

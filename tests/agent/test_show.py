@@ -30,8 +30,19 @@ def test_text_of_strangers_is_no_markup() -> None:
 
 def test_the_method_is_told_apart_and_lists_stay_lists() -> None:
     text, how = show.answer_markdown(_answer("12.3 ha.\n\nHow: an index.\n\nMind:\n- cloud"))
-    assert text == "12.3 ha.\n\n**Mind:**\n- cloud"
+    assert text == "12.3 ha.\n\n**Mind:**\n- cloud\n\n*Understood as: i.*"
     assert how == "- an index."
+
+
+def test_buttons_are_our_options_or_else_other_readings() -> None:
+    readings = ("I meant: count the ships",)
+    answered = _answer("12.3 ha.").model_copy(update={"alternatives": readings})
+    assert show.offered(answered) == ["I meant: count the ships"]
+    asked = answered.model_copy(update={"route": "clarify", "options": ("water",)})
+    assert show.offered(asked) == ["water"]
+    assert "Understood as" not in show.answer_markdown(asked)[0]
+    unsure = _answer('Not sure: x.\n\n- Measure instead: "how much is water?"')
+    assert show.offered(unsure) == ["how much is water?"]
 
 
 def test_the_area_comes_first_among_the_figures() -> None:
