@@ -19,6 +19,7 @@ from terralogue.datasets.samples import Box
 from terralogue.datasets.scene import Scene
 from terralogue.datasets.tiles import Tile
 from terralogue.vlm import embedded_clip
+from terralogue.vlm.answer_kinds import asks_growth, fitting, tells_change, unknown_thing
 from terralogue.vlm.embedded_clip import EmbeddedCLIP
 from terralogue.vlm.minilm import encode
 from terralogue.vlm.vlm import VLM, Picture, Query, Reading, Task
@@ -44,6 +45,12 @@ FAR_QUESTION: Final = "the question is unlike those that the model was trained t
 NOTHING: Final = "nothing of the kind was found in the picture"
 FAINT: Final = "what was found stands out too little"
 UNCERTAIN: Final = "several answers are about equally likely"
+UNFIT: Final = "the model's answer is not of the kind that the question asks for"
+NO_CHANGE_TOLD: Final = "the model described the place, not what changed"
+GROWTH: Final = "how a size changed is measured, not judged by eye"
+UNKNOWN: Final = "the model was never taught what this looks like: "
+# Distance of what the training could not prepare the model for.
+_BEYOND: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -119,12 +126,13 @@ class EmbeddedVLM(VLM):
                 penalty=_PENALTY,
             )  # fmt: skip
             return [
-                _told(Reading(self.words.decode(each[0].words)), distances)
-                for each, distances in zip(said, far, strict=True)
+                _told(_described(query, self.words.decode(each[0].words)), distances)
+                for query, each, distances in zip(queries, said, far, strict=True)
             ]
         ranked = self._ranked(queries, memory)
         return [
-            self._judged(answers, distances) for answers, distances in zip(ranked, far, strict=True)
+            _told(self._judged(query, answers), distances)
+            for query, answers, distances in zip(queries, ranked, far, strict=True)
         ]
 
     def memory(self, queries: Sequence[Query], task: Task) -> Memory:
@@ -203,15 +211,25 @@ class EmbeddedVLM(VLM):
             likely[text] = likely.get(text, 0.0) + float(np.exp(each.log))
         return sorted(likely.items(), key=lambda pair: -pair[1])
 
-    def _judged(
-        self, answers: Sequence[tuple[str, float]], far: tuple[float, float] | None
-    ) -> Reading:
+    def _judged(self, query: Query, answers: Sequence[tuple[str, float]]) -> Reading:
         scaled = [(text, self.calibration.confidence(share)) for text, share in answers]
-        text, confidence = scaled[0]
-        reading = Reading(text, confidence, alternatives=tuple(scaled[1:]))
+        fits = scaled if query.options else fitting(query.question, scaled)
+        text, confidence = (fits or scaled)[0]
+        if doubt := self._beyond(query, bool(fits)):
+            return Reading(text, confidence, sure=False, doubt=doubt, distance=_BEYOND)
+        reading = Reading(text, confidence, alternatives=tuple(fits[1:]))
         if confidence < self.calibration.threshold:
-            reading = replace(reading, sure=False, doubt=UNCERTAIN)
-        return _told(reading, far)
+            return replace(reading, sure=False, doubt=UNCERTAIN)
+        return reading
+
+    def _beyond(self, query: Query, fits: bool) -> str:
+        """Why no answer to a question can be relied on, however likely it is; "" where one can."""
+        if not fits:
+            return UNFIT
+        if len(query.pictures) > 1 and asks_growth(query.question):
+            return GROWTH
+        thing = unknown_thing(query.question, self.words.pieces)
+        return f"{UNKNOWN}{thing}" if thing else ""
 
     def _distance(self, query: Query, seen: Seen) -> tuple[float, float] | None:
         """Of the pictures, and of the question; None where it was not measured."""
@@ -243,11 +261,18 @@ class EmbeddedVLM(VLM):
         return _told(reading, far)
 
 
+def _described(query: Query, text: str) -> Reading:
+    """A description; of several dates one that tells what changed, or none to rely on."""
+    if len(query.pictures) > 1 and not tells_change(text):
+        return Reading(text, sure=False, doubt=NO_CHANGE_TOLD, distance=_BEYOND)
+    return Reading(text)
+
+
 def _told(reading: Reading, far: tuple[float, float] | None) -> Reading:
     """The reading with its distance, and not sure beyond the limit."""
     if far is None:
         return reading
-    reading = replace(reading, distance=max(far))
+    reading = replace(reading, distance=max(*far, reading.distance or 0.0))
     if far[0] > 1:
         return replace(reading, sure=False, doubt=FAR_PICTURE)
     if far[1] > 1:

@@ -15,7 +15,16 @@ from terralogue.datasets.errors import InputError
 from terralogue.datasets.samples import Box
 from terralogue.datasets.sensors import SENSORS
 from terralogue.datasets.tiles import Tile
-from terralogue.vlm.embedded_vlm import FAR_PICTURE, UNCERTAIN, EmbeddedVLM
+from terralogue.vlm.answer_kinds import tells_change
+from terralogue.vlm.embedded_vlm import (
+    FAR_PICTURE,
+    GROWTH,
+    NO_CHANGE_TOLD,
+    UNCERTAIN,
+    UNFIT,
+    UNKNOWN,
+    EmbeddedVLM,
+)
 from terralogue.vlm.vlm import Query, Task, load_vlm, tiny_vlm
 from terralogue.vlm.vlm_calibration import Calibration
 from terralogue.vlm.vlm_checkpoint import read_base, read_model, write
@@ -186,3 +195,31 @@ def test_a_model_is_not_used_with_another_tower(vlm: EmbeddedVLM, tmp_path: Path
 def test_an_unknown_provider_is_named_with_those_that_are_known() -> None:
     with pytest.raises(InputError, match="unknown model 'gpt'; give one of: embedded"):
         load_vlm("gpt")
+
+
+@pytest.mark.parametrize(
+    ("question", "count", "doubt"),
+    [
+        ("When was this taken?", 1, UNFIT),
+        ("Is there a volcano?", 1, f"{UNKNOWN}volcano"),
+        ("Did the river get wider?", 2, GROWTH),
+    ],
+)
+def test_what_the_training_never_asked_is_not_answered_however_likely_it_seems(
+    vlm: EmbeddedVLM, picture: NDArray[np.uint8], question: str, count: int, doubt: str
+) -> None:
+    bold = EmbeddedVLM(
+        vlm.clip, vlm.reader, None, Calibration(threshold=0.0), None, "tiny", "0" * 16
+    )
+    reading = bold.answer(Query(question, (picture,) * count))
+    assert (reading.sure, reading.doubt, reading.alternatives) == (False, doubt, ())
+    assert reading.distance is not None
+    assert reading.distance > 1
+
+
+def test_a_description_of_two_dates_that_tells_no_change_is_not_relied_on(
+    vlm: EmbeddedVLM, picture: NDArray[np.uint8]
+) -> None:
+    reading = vlm.answer(Query("", (picture, picture), task="caption"))
+    assert reading.sure is tells_change(reading.text)
+    assert reading.doubt == ("" if reading.sure else NO_CHANGE_TOLD)
