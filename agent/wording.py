@@ -86,7 +86,7 @@ def _change(result: Result, confined: bool) -> str:
         text = f"{_said(changed)} changed, {_said(share)} of what could be seen"
     text += f".{_between(result)}"
     if other := _first(result, "other_area", "other_pixels"):
-        text += f" Another {_said(other)} differs in its bands alone."
+        text += f" Another {_said(other)} changed in other ways."
     turned = [m for m in result["measurements"] if "_to_" in m["name"] and m["value"]]
     if turned:
         largest = sorted(turned, key=lambda m: -m["value"])[:_TURNED]

@@ -70,7 +70,8 @@ def detect_change(
     where they are misregistered, and left out where either is clouded. The mask is uint8:
     0 unchanged, 1 changed or gained, 2 lost, 255 not observed. Any change is found by a network
     where one serves and measured better than the bands alone; it adds the ends of a 90 % interval
-    of the area, and what changed besides in the bands.
+    of the area, and what changed besides in the bands. A model that was taught changes of the
+    target takes the place of gain and loss by the classes of single dates.
 
     Args:
         before: The earlier scene.
@@ -98,31 +99,34 @@ def detect_change(
     pair = make_pair(before, after, run)
     placed = place(region, pair.frame)
     difference: Difference
-    if target is None:
+    taught = learned_change(pair, target=target)[0] if target else None
+    # What is told apart as gain and loss; a model that was taught one target maps changes as such.
+    sided = None if taught else target
+    if taught:
+        difference, why, said = taught.difference, taught.why, [*taught.warnings, _UNSIDED]
+    elif target is None:
         difference, why, said = any_change(pair, model)
-        learn_from = whole(pair.frame)
     else:
         prepared = target_change(pair, target, placed.window, run)
         difference, why, said = prepared.difference, prepared.why, prepared.warnings
-        learn_from = placed.window
-    fit(difference, learn_from, run)
-    found = _measure(pair, placed, difference, target, run)
-    title = f"{TITLES[target]}: gain and loss" if target else _title(difference)
-    measurements = _figures(found.tally, target, unit, difference.method, found.mask.id)
+    fit(difference, placed.window if sided else whole(pair.frame), run)
+    found = _measure(pair, placed, difference, sided, run)
+    title = f"{TITLES[sided]}: gain and loss" if sided else _title(difference)
+    measurements = _figures(found.tally, sided, unit, difference.method, found.mask.id)
     measurements += patch_figures(
         difference, pair.frame, placed.window, found.codes,
-        target=target, unit=unit, artefact=found.mask.id,
+        target=sided, unit=unit, artefact=found.mask.id,
     )  # fmt: skip
     if isinstance(difference, LearnedChange):
         ends = found.expectation.interval(measurements[0], difference.area_factors, unit)
         measurements[1:1] = [*ends, _besides(found, difference, unit)]
-    if target is None:
+    if sided is None:
         kinds = transition_figures(pair, placed, found.codes, run, unit, found.mask.id)
         measurements += kinds.measurements
         said = [*said, *kinds.warnings]
-    files, outlines = _outlines(found, pair, placed, target, run)
-    what = f"{TITLES[target]}: change" if target else title
-    preview = _preview(pair, placed, found.codes, target, what, run)
+    files, outlines = _outlines(found, pair, placed, sided, run)
+    what = f"{TITLES[sided]}: change" if sided else title
+    preview = _preview(pair, placed, found.codes, sided, what, run)
     names = list(run.scene_ids) or [scene.name for scene in (before, after)]
     names = names[::-1] if pair.swapped else names
     return Change(
@@ -172,6 +176,7 @@ def _title(difference: Difference) -> str:
     return "Change of any kind"
 
 
+_UNSIDED = "Works are mapped where they changed the ground; gain and loss are not told apart."
 _ABOUT_ANY = [
     "Any change counts: of season, crops, light and water level as well as of land cover. "
     "Name a target to narrow it down."

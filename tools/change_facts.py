@@ -30,6 +30,7 @@ class ChangeFacts:
         baseline_f1: of change vector analysis on the same places.
         how: what the scores were measured on.
         title: what it finds, for people.
+        target: the target whose change this is, where the model serves a question for that too.
         caution: said with every result.
     """
 
@@ -46,6 +47,7 @@ class ChangeFacts:
     baseline_f1: float = 0.0
     how: str = ""
     title: str = "Change"
+    target: str = ""
     caution: str = ""
 
 

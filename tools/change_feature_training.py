@@ -97,7 +97,7 @@ def main(argv: Sequence[str]) -> int:
         threshold=threshold, area_factors=(float(low), float(high)),
         calibration_error=calibration_error(places, scores), f1=f1, baseline_f1=args.baseline_f1,
         how=f"{len(places)} places, each left out from training in turn",
-        title="Change by building", caution=_CAUTION,
+        title="Change by building", target="built_up", caution=_CAUTION,
     )  # fmt: skip
     weights, intercept = fitted(places)
     digest = write_features(args.out, FeatureModel(weights, intercept, facts))

@@ -169,12 +169,15 @@ def _parts(frame: Frame) -> list[Window]:
     ]
 
 
-def learned_change(pair: Pair, names: Sequence[str] = CHANGE_NETS) -> tuple[Learned | None, str]:
-    """The network for a pair, or None and why there is none.
+def learned_change(
+    pair: Pair, names: Sequence[str] = CHANGE_NETS, target: str | None = None
+) -> tuple[Learned | None, str]:
+    """The model for a pair, or None and why there is none.
 
     Args:
         pair: the scenes.
         names: checkpoints to choose from: names in the package, or folders.
+        target: only what was taught changes of this.
 
     Raises:
         InputError: a checkpoint is broken.
@@ -185,6 +188,8 @@ def learned_change(pair: Pair, names: Sequence[str] = CHANGE_NETS) -> tuple[Lear
         if not folder.is_dir():
             continue
         facts = _facts(folder)
+        if target and facts.get("target") != target:
+            continue
         text = _why_not(pair, facts)
         if text:
             why_not.append(f"{folder.name} {text}")

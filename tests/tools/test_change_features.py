@@ -139,6 +139,11 @@ def test_the_package_model_serves_a_sentinel_pair_and_no_other(
     assert 0 < told["area_low"] <= told["area"] <= told["area_high"]
     assert "other_area" in told
     assert facts.caution in found.warnings
+    built = detect_change(*made, "built_up", run=Run(Store(tmp_path / "u")))
+    assert built.method == found.method
+    assert built.target == "built_up"
+    assert [m.value for m in built.measurements] == [m.value for m in found.measurements]
+    assert any("gain and loss are not told apart" in text for text in built.warnings)
     rgb = [make_scene(f"rgb{n}", dict.fromkeys("RGB", 90 + 20 * data[0]), dtype="uint8",
                       sensor="rgb_aerial", transform=Affine(30, 0, 6e5, 0, -30, 5e6))
            for n, data in enumerate((pair.before.data, pair.after.data))]  # fmt: skip
