@@ -23,6 +23,9 @@ _BY_EYE: Final = (
     "Estimated by eye by the image-reading model (vlm_estimate), not counted by a detector."
 )
 _NOT_MEASURED: Final = "Read off the picture by the image-reading model, not measured."
+_DESCRIBED: Final = (
+    "Described by the image-reading model, which gives no probability for a description."
+)
 _GUESSED: Final = "A guess, no more: "
 _GUESS: Final = re.compile(
     rf"^{_GUESSED}(.+?)(?: \((\d\.\d\d)\))?(?:; it also weighed .+)?\.$", re.MULTILINE
@@ -35,8 +38,9 @@ _NUMBERS: Final = {
 _INTEGER: Final = re.compile(r"(?<![\w.-])\d+(?![\w.-]|\s*%)")
 # Beyond this distance from its training data a model's guess says nothing about the picture.
 _KNOWN: Final = 1.0
-# Less likely than this, a guess or an alternative is not worth telling.
-_WORTH: Final = 0.1
+# A guess that is wrong more than two times in three misleads; of what was weighed beside one, a
+# tenth tells how open it is.
+_WORTH, _WEIGHED = 1 / 3, 0.1
 _LARGE: Final = 640
 _NOUNS: Final = {"snow_ice": "snow and ice", "built_up": "built-up area"}
 
@@ -117,7 +121,7 @@ def _said(look: Look, looked: Looked, count: float | None) -> str:
         return _pointed(things, looked.reading.boxes, looked.size)
     text = sentence(looked.reading.text)
     if looked.task != "qa":
-        return text
+        return f"{text}\n\n{_DESCRIBED}" if looked.reading.confidence is None else text
     if count is None:
         return f"{text}\n\n{_NOT_MEASURED}" if re.search(r"\d", text) else text
     if re.fullmatch(r"[\w ]+\.", text) and len(text.split()) == 1:
@@ -158,7 +162,7 @@ def _guess(reading: Reading) -> str:
     if not reading.text or (reading.confidence is not None and reading.confidence < _WORTH):
         return ""
     weighed = [pair for pair in reading.alternatives if pair[0] != reading.text]
-    others = [f"{text} ({share:.2f})" for text, share in weighed[:2] if share >= _WORTH]
+    others = [f"{text} ({share:.2f})" for text, share in weighed[:2] if share >= _WEIGHED]
     sure = "" if reading.confidence is None else f" ({reading.confidence:.2f})"
     also = f"; it also weighed {' and '.join(others)}" if others else ""
     return f"{_GUESSED}{reading.text.rstrip('.')}{sure}{also}."

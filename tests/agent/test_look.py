@@ -72,7 +72,7 @@ def test_a_model_without_probabilities_gives_no_confidence(
     ask, _ = look(Reading("a lake in green fields .", notes=("1 picture went to example.org.",)))
     answer = ask("What does this show?", write_scene())
     assert answer.confidence is None
-    assert answer.answer.startswith("A lake in green fields.\n\nMind:")
+    assert answer.answer.startswith("A lake in green fields.\n\nDescribed by")
     assert answer.warnings == ("1 picture went to example.org.",)
 
 

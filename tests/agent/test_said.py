@@ -69,3 +69,15 @@ def test_every_figure_in_the_text_is_from_the_reading() -> None:
     text = answer_text(sure, {}, None, None, ("2 pictures went away.",))
     assert text.split("\n\n")[0] == "About 7 ships."
     check_figures(text, [sure, "2 pictures went away."])
+
+
+def test_a_guess_that_is_mostly_wrong_is_not_told() -> None:
+    for share, told in ((0.21, False), (0.41, True)):
+        reading = said(Reading("forest", share, sure=False, doubt="unclear"))
+        assert bool(reading["guess"]) is told
+
+
+def test_a_description_says_that_nobody_knows_how_sure_it_is() -> None:
+    reading = said(Reading("a lake beside a road"), "caption")
+    assert reading["said"].startswith("A lake beside a road.\n\nDescribed by the image-reading")
+    assert reading["confidence"] is None
