@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -72,7 +73,9 @@ class Simulated:
         unit: Of the data; thermal bands are in kelvin whatever it says.
         sensor: Key in SENSORS.
         gsd: Metres along a pixel.
-        classes: uint8 (H, W), index into CLASSES of the ground, also below cloud.
+        classes: uint8 (H, W), index into CLASSES of the ground, also below cloud: the commonest.
+        cells: The same of the cells that the ground is painted on, uint8 (n H, n W), two to four
+            of them along a pixel.
         cloud: bool (H, W), where the ground cannot be seen.
         shadow: bool (H, W), where a cloud dims the ground; not below cloud.
         green: bool (H, W), where green plants prevail.
@@ -91,6 +94,7 @@ class Simulated:
     sensor: str
     gsd: float
     classes: NDArray[np.uint8] = field(repr=False)
+    cells: NDArray[np.uint8] = field(repr=False)
     cloud: NDArray[np.bool_] = field(repr=False)
     shadow: NDArray[np.bool_] = field(repr=False)
     green: NDArray[np.bool_] = field(repr=False)
@@ -124,10 +128,18 @@ class Simulated:
         Raises:
             InputError: No such class.
         """
-        for name in names:
-            if name not in CLASSES:
-                raise InputError(f"unknown class {name!r}; valid are: {', '.join(CLASSES)}")
-        return np.isin(self.classes, [CLASSES.index(name) for name in names])
+        return np.isin(self.classes, _numbers(names))
+
+    def cover(self, *names: str) -> Floats:
+        """Share of each pixel that the named CLASSES cover, float32 (H, W), also below cloud.
+
+        Its sum is their area. That of `where` is not, along edges: where cells of two classes are
+        equally many, which is one edge pixel of three at two by two, the first of CLASSES has it.
+
+        Raises:
+            InputError: No such class.
+        """
+        return average(np.isin(self.cells, _numbers(names)), len(self.cells) // len(self.classes))
 
     def fractions(self) -> dict[str, float]:
         """Share of the image that each class visibly covers, largest first; cloud is one too."""
@@ -154,6 +166,13 @@ class Simulated:
         layer[self.shadow] = 3
         layer[self.cloud] = 9
         return layer
+
+
+def _numbers(names: Sequence[str]) -> list[int]:
+    for name in names:
+        if name not in CLASSES:
+            raise InputError(f"unknown class {name!r}; valid are: {', '.join(CLASSES)}")
+    return [CLASSES.index(name) for name in names]
 
 
 def render(
@@ -191,13 +210,15 @@ def render(
     data, unit = _measure(canvas, sensor, bands, fine, gsd, above, rng)
     covered = above.cloud > _COVERED
     boxes, uncounted = _boxes(canvas, fine, covered)
+    cells = TARGET_OF[canvas.material]
     return Simulated(
         data=data,
         bands=bands,
         unit=unit,
         sensor=sensor.key,
         gsd=gsd,
-        classes=_majority(TARGET_OF[canvas.material], fine),
+        classes=_majority(cells, fine),
+        cells=cells,
         cloud=covered,
         shadow=(above.shade > _COVERED) & ~covered,
         green=_green(canvas, fine),

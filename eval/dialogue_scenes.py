@@ -106,6 +106,9 @@ def true_figure(
 ) -> float:
     """The figure that the end has to be, from the simulation.
 
+    Areas are those of the cells that the ground was painted on, not of the commonest class of each
+    pixel, which gives every tie along an edge to the same side.
+
     Args:
         gold: `unit`, and `truth`: `of` classes, `new` classes of the later date, or `index`, two
             bands whose normalised difference is averaged.
@@ -126,12 +129,12 @@ def true_figure(
         )
         return float(((first - second) / (first + second)).mean())
     if "of" in truth:
-        mask = last.where(*truth["of"])
+        share = last.cover(*truth["of"])
     elif "new" in truth:
-        mask = last.where(*truth["new"]) & ~ordered[0].truth.where(*truth["new"])
+        share = last.cover(*truth["new"]) - ordered[0].truth.cover(*truth["new"])
     else:
         raise InputError(f"a conversation asks for an unknown truth: {truth}")
-    pixels = float((mask & seen).sum())
+    pixels = float(share[seen].sum(dtype=np.float64))
     if gold["unit"] == "%":
         return 100 * pixels / float(seen.sum())
     return pixels * last.gsd**2 / _UNITS[gold["unit"]]

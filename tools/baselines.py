@@ -105,6 +105,12 @@ class Rule:
         return bands_of(*(condition.index for condition in self.conditions))
 
     @property
+    def all_bands(self) -> tuple[str, ...]:
+        """With those of the exclusions."""
+        others = (condition.index for group in self.exclude for condition in group)
+        return bands_of(*(condition.index for condition in self.conditions), *others)
+
+    @property
     def text(self) -> str:
         """For people."""
         main = " and ".join(condition.text for condition in self.conditions)

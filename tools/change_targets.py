@@ -12,10 +12,12 @@ from rasterio.windows import Window
 
 from terralogue.datasets.errors import InputError, RefusalError
 from terralogue.datasets.scene import Scene
+from terralogue.tools import rules
 from terralogue.tools.baselines import UNSEEN, YES
 from terralogue.tools.clouds import CloudScreen
 from terralogue.tools.common_grid import OnGrid
 from terralogue.tools.differencing import TargetChange
+from terralogue.tools.edges import BANDS, cover
 from terralogue.tools.pairs import Pair
 from terralogue.tools.run import Run
 from terralogue.tools.specialist import TITLES, Job
@@ -34,6 +36,8 @@ _INDICES: dict[str, tuple[tuple[str, int], ...]] = {
     "built_up": (("BU", 1),),
     "snow_ice": (("NDSI", 1),),
 }
+# Networks overlook streams, which would all be new once the flood has widened them.
+_ALREADY = {"MNDWI": rules.MNDWI, "NDWI": rules.NDWI}
 _RADAR = ("VV", "HH", "VH")
 _SPECKLE = 1.5  # pixels
 # At least moderate-low severity.
@@ -84,7 +88,9 @@ def target_change(pair: Pair, target: str, window: Window, run: Run) -> Prepared
     names = [each.name for each in found]
     why = f"the class of either date by the models of segment: before {names[0]}, after {names[1]}"
     warnings = [text for each in found for text in each.warnings]
-    return Prepared(TargetChange(pair, index, sign, states, smooth=smooth), why, warnings)
+    already = _ALREADY.get(index) if all(scene.calibrated for scene in pair.scenes) else None
+    difference = TargetChange(pair, index, sign, states, smooth=smooth, already=already)
+    return Prepared(difference, why, warnings)
 
 
 def _burn(pair: Pair) -> Prepared:
@@ -97,7 +103,10 @@ def _burn(pair: Pair) -> Prepared:
             "digital numbers; use a reflectance product.",
             reason="sensor",
         )
-    difference = TargetChange(pair, "NBR", -1, minimum=_DNBR, source=_DNBR_SOURCE, avoid="MNDWI")
+    difference = TargetChange(
+        pair, "NBR", -1, minimum=_DNBR, source=_DNBR_SOURCE, avoid="MNDWI",
+        edge=BANDS["burned_area"],
+    )  # fmt: skip
     why = "the difference of the normalised burn ratio is the published measure of burns"
     said = [
         "Loss of burned area is regrowth: the burn ratio rose by as much as it falls in a burn.",
@@ -118,7 +127,8 @@ def states_on(side: OnGrid, clouds: CloudScreen, target: str, window: Window, ru
     """Run the best model on one scene, on its own pixels; read it on the common grid."""
     scene = side.scene
     specialist = choose(scene, target).specialist
-    model = specialist.build(Job(scene, clouds, target))
+    job = Job(scene, clouds, target)
+    model = specialist.build(job)
     part, _ = side.source(window)
     if part is None:
         part = Window(0, 0, 1, 1)
@@ -126,10 +136,7 @@ def states_on(side: OnGrid, clouds: CloudScreen, target: str, window: Window, ru
     # On disk, so that two dates of a large scene need no memory; gone when nobody reads it.
     with tempfile.TemporaryFile() as store:
         classes = np.memmap(store, np.uint8, "w+", shape=shape)
-    classes[:] = UNSEEN
-    for place, found in model.run(part, run.executor, run.progress):
-        row, column = int(place.row_off - part.row_off), int(place.col_off - part.col_off)
-        classes[row : row + found.shape[0], column : column + found.shape[1]] = found
+    edges = cover(model, job, part, classes, run.executor, run.progress)
 
     def fetch(asked: Window, size: tuple[int, int]) -> NDArray[np.float32]:
         return _part(classes, asked, part)[None]
@@ -140,7 +147,7 @@ def states_on(side: OnGrid, clouds: CloudScreen, target: str, window: Window, ru
         return np.where(np.isfinite(share), states, UNSEEN).astype(np.uint8)
 
     warnings = [*model.warnings, *specialist.cautions]
-    return States(f"{specialist.name} ({model.method})", read, warnings)
+    return States(f"{specialist.name} ({model.method}{edges})", read, warnings)
 
 
 def _part(classes: Codes, asked: Window, inside: Window) -> NDArray[np.float32]:

@@ -19,11 +19,12 @@ from rasterio.windows import Window
 from terralogue.datasets.bands import Band
 from terralogue.datasets.dense_slots import SLOTS, slot_planes, slot_weights
 from terralogue.datasets.scene import Scene
+from terralogue.tools import rules
 from terralogue.tools.baselines import Read
 from terralogue.tools.dense_checkpoint import WEIGHTS_FOLDER
 from terralogue.tools.dense_graded import ByProbability, blended
 from terralogue.tools.dense_ms_checkpoint import SlotCheckpoint, read_slots
-from terralogue.tools.dense_ms_rule import RULE, with_rule
+from terralogue.tools.dense_ms_rule import RULE, rule_water, with_rule, with_touching
 from terralogue.tools.dense_network import mirrored
 from terralogue.tools.run import Progress
 
@@ -85,8 +86,14 @@ class SlotModel(ByProbability):
         """Network, classes, threshold, bands."""
         facts = self.checkpoint.facts
         used = ", ".join(SLOTS[row] for row in np.flatnonzero(_present(self.now)))
-        rule = f", and where {RULE.text}" if self.rule else ""
+        rule = ""
+        if self.rule:
+            rule = (
+                f", and where {RULE.text} or, beside such water, {rules.MNDWI.conditions[0].text}"
+            )
         since = "" if self.before is None else ", and not so in the reference scene"
+        if self.before is not None and self.rule:
+            since += f", where {rules.MNDWI.text} is enough"
         return (
             f"network {self.name} on the bands {used}, probability of {' or '.join(self.classes)} "
             f"at least {self.threshold:.2f}, calibrated with temperature "
@@ -131,9 +138,12 @@ class SlotModel(ByProbability):
         count = len(SLOTS)
         likely = self._likely(planes[:, :count], _present(self.now))
         if self.before is not None:
-            earlier = self._likely(planes[:, count:], _present(self.before))
+            earlier = self._likely(planes[:, count:], _present(self.before)) >= self.threshold
+            if self.rule:
+                # Streams that the network overlooks would all be new once they have widened.
+                earlier |= rule_water(planes[:, count:].numpy(), rules.MNDWI)
             # New is what is there now and was not there; the two dates are taken one by one.
-            likely = likely * (earlier < self.threshold)
+            likely = likely * ~earlier
         observed = np.stack([tile.observed for tile in tiles])
         return np.stack([likely, observed.astype(np.float32)], axis=1)
 
@@ -142,7 +152,10 @@ class SlotModel(ByProbability):
         there = torch.from_numpy(present.astype(np.float32)).expand(len(planes), -1)
         shares = self.checkpoint.shares(planes, there)
         likely = np.asarray(shares[:, columns].sum(1).numpy(), np.float32)
-        return with_rule(likely, planes.numpy()) if self.rule else likely
+        if not self.rule:
+            return likely
+        slots = planes.numpy()
+        return with_touching(with_rule(likely, slots), slots, self.threshold)
 
 
 def slot_model(

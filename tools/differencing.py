@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 from scipy import ndimage
 
+from terralogue.tools import edges
+from terralogue.tools.baselines import Rule
 from terralogue.tools.common_grid import OnGrid
 from terralogue.tools.pairs import Pair
 from terralogue.tools.spectral import bands_of, evaluate, named
@@ -172,6 +174,9 @@ class TargetChange:
         source: Of the minimum.
         smooth: Standard deviation in pixels of the smoothing of a speckled band.
         avoid: Index above zero on what cannot be the target, such as water after a fire.
+        already: Rule that finds the target on one date: where it holds on the other one too,
+            nothing is new, whatever the class says.
+        edge: Bands whose difference between the dates tells the edges; see `edges`.
     """
 
     pair: Pair
@@ -182,13 +187,15 @@ class TargetChange:
     source: str = ""
     smooth: float = 0.0
     avoid: str = ""
+    already: Rule | None = None
+    edge: tuple[str, ...] = ()
     _middle: float = field(default=0.0, init=False)
     _noise: float = field(default=0.0, init=False)
 
     @property
     def halo(self) -> int:
-        """Pixels of surroundings that smoothing needs."""
-        return int(np.ceil(4 * self.smooth))
+        """Pixels of surroundings that smoothing and edges need."""
+        return max(int(np.ceil(4 * self.smooth)), edges.HALO if self.edge else 0)
 
     @property
     def threshold(self) -> float:
@@ -203,6 +210,8 @@ class TargetChange:
     def method(self) -> str:
         """Formula with threshold and source."""
         sides = "its class differs between the dates" if self.states else ""
+        if self.already is not None:
+            sides += f", where {self.already.text} did not tell the same of both"
         if not self.index:
             return sides
         sides += " and " if sides else ""
@@ -212,6 +221,7 @@ class TargetChange:
             f"difference {self._middle:.3g} of unchanged pixels "
             f"({self._times:g} x 1.4826 x their median absolute deviation{published})"
             + (f"; not where {self.avoid} > 0" if self.avoid else "")
+            + (f"; {edges.method(self.edge)}" if self.edge else "")
         )
 
     def sample(self, window: Window) -> Floats:
@@ -244,10 +254,22 @@ class TargetChange:
         if self.avoid:
             gain &= ~(self._index(self.avoid, self.pair.after, window) > 0)
             loss &= ~(self._index(self.avoid, self.pair.before, window) > 0)
+        if self.already is not None:
+            gain &= ~self._holds(self.already, self.pair.before, window)
+            loss &= ~self._holds(self.already, self.pair.after, window)
+        unseen = np.isnan(difference)
+        if self.edge:
+            dates = self.pair.after.read, self.pair.before.read
+            darker = edges.brightness(self.edge, *dates)(window)
+            gain, loss = _settled(gain, unseen, darker), _settled(loss, unseen, -darker)
         found = np.zeros(difference.shape, np.uint8)
         found[gain], found[loss] = GAIN, LOSS
-        found[np.isnan(difference)] = UNSEEN
+        found[unseen] = UNSEEN
         return found
+
+    def _holds(self, rule: Rule, side: OnGrid, window: Window) -> Bools:
+        fitted = rule.on(side.scene)
+        return fitted.holds(named(fitted.all_bands, side.read(fitted.all_bands, window)))
 
     def _index(self, name: str, side: OnGrid, window: Window) -> Floats:
         bands = bands_of(name)
@@ -265,6 +287,12 @@ class TargetChange:
         before, after = (same, same) if self.states is None else self.states(window)
         difference[(before == UNSEEN) | (after == UNSEEN)] = np.nan
         return difference, before, after
+
+
+def _settled(mask: Bools, unseen: Bools, darker: Floats) -> Bools:
+    """A mask with its edges set, by what is lower on it."""
+    codes = np.where(unseen, UNSEEN, mask).astype(np.uint8)
+    return np.asarray(edges.settle(codes, darker) == 1)
 
 
 class Robust(NamedTuple):

@@ -25,6 +25,7 @@ from terralogue.tools.coarse_scene import CoarseScene, coarser
 from terralogue.tools.common_grid import OnGrid, common_frame
 from terralogue.tools.coregister import estimate_shift
 from terralogue.tools.dense_graded import Expectation, pieces
+from terralogue.tools.edges import settle_window, sides
 from terralogue.tools.export import GEOTIFF, RasterWriter
 from terralogue.tools.grid import Frame, Grid, crop, whole
 from terralogue.tools.measure import UNITS, Tally
@@ -94,9 +95,13 @@ def find_target(
     least, smallest = _minimum(minimum_area, unit, scene)
     clouds = screen(scene, run.executor, run.progress, window=placed.window)
     _require_pixels(scene, placed)
-    built, before = _build(scene, target, choice, clouds, used, run)
+    job, before = _job(scene, target, choice, clouds, used, run)
+    built = choice.specialist.build(job)
     mask, tally, expectation = _look(scene, target, placed, built, clouds, run)
     notes, said = [], [*placed.warnings, *tally.warnings, *clouds.warnings, *before]
+    if told := sides(job):
+        settle_window(mask, placed.window, told.value, run.executor, run.progress)
+        notes.append(told.method)
     if isinstance(scene, CoarseScene):
         notes.append(f"quick look at {scene.pixels}")
         said.insert(0, scene.warning)
@@ -170,17 +175,17 @@ def _require_pixels(scene: Scene, placed: Placed) -> None:
         )
 
 
-def _build(
+def _job(
     scene: Scene,
     target: str,
     choice: Choice,
     clouds: CloudScreen,
     reference: Scene | None,
     run: Run,
-) -> tuple[Model, list[str]]:
-    """The model for this scene, and what is to be said of the reference."""
+) -> tuple[Job, list[str]]:
+    """What the model is built for, and what is to be said of the reference."""
     if reference is None:
-        return choice.specialist.build(Job(scene, clouds, target)), []
+        return Job(scene, clouds, target), []
     common_frame(scene, reference)
     frame = crop(scene, whole(scene))
     shift, said = _shift(scene, reference, frame, choice.specialist.bands[0])
@@ -196,8 +201,7 @@ def _build(
             data[:, grid.read_mask(earlier.hidden, window)] = np.nan
         return data
 
-    job = Job(scene, clouds, target, reference_scene=reference, reference=read)
-    return choice.specialist.build(job), said
+    return Job(scene, clouds, target, reference_scene=reference, reference=read), said
 
 
 def _shift(

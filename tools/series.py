@@ -25,6 +25,7 @@ from terralogue.datasets.scene import Scene
 from terralogue.tools.baselines import UNSEEN, YES
 from terralogue.tools.checks import time_text
 from terralogue.tools.common_grid import footprint_on
+from terralogue.tools.edges import cover, part
 from terralogue.tools.export import CSV, PNG
 from terralogue.tools.figures import save_series
 from terralogue.tools.formulas import find_index, formula_for
@@ -38,6 +39,7 @@ from terralogue.tools.series_season import DAYS, Season, same_season
 from terralogue.tools.series_season import METHOD as SEASON_METHOD
 from terralogue.tools.specialist import TITLES, Job
 from terralogue.tools.specialists import choose
+from terralogue.tools.tiling import tiles
 from terralogue.tools.trend import METHOD, Trend, decimal_year, fit_trend
 from terralogue.tools.view import View, look
 from terralogue.tools.wording import each_once
@@ -226,14 +228,18 @@ def _quantity(text: str, scenes: Sequence[Scene]) -> _Quantity:
 def _target(target: str, *, share: bool) -> _Quantity:
     def measure(view: View, run: Run) -> _Value:
         choice = choose(view.scene, target)
-        model = choice.specialist.build(Job(view.scene, view.clouds, target))
+        job = Job(view.scene, view.clouds, target)
+        model, whole = choice.specialist.build(job), view.window
         tally = Tally(view.scene, ("region", "observed", "target"))
-        for window, found in model.run(view.window, run.executor, run.progress):
-            inside, clear = view.masks(window)
+        codes = np.empty((int(whole.height), int(whole.width)), np.uint8)
+        edges = cover(model, job, whole, codes, run.executor, run.progress)
+        for tile in tiles(whole):
+            inside, clear = view.masks(tile.core)
+            found = codes[part(tile.core, whole)]
             seen = (inside if target.startswith("cloud") else clear) & (found != UNSEEN)
-            tally.add(window, region=inside, observed=seen, target=seen & (found == YES))
+            tally.add(tile.core, region=inside, observed=seen, target=seen & (found == YES))
         _require_seen(tally, view.scene)
-        how = f"{choice.specialist.name}: {model.method}"
+        how = f"{choice.specialist.name}: {model.method}{edges}"
         said = [*model.warnings, *choice.specialist.cautions]
         value = tally.share("target") if share else tally.square_metres["target"] / 1e4
         return _Value(value, tally.share("observed", of="region"), how, said)
