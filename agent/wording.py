@@ -34,11 +34,17 @@ def _segment(result: Result, confined: bool) -> str:
         return _listed(result, confined)
     of = "what could be seen"
     if size["unit"] == "px":
-        text = f"{size['label']} covers {_said(share)} of {of} ({_said(size)})."
+        text = f"{_covers(size['label'])} {_said(share)} of {of} ({_said(size)})."
     else:
-        text = f"{size['label']} covers {_said(size)}, {_said(share)} of {of}."
+        text = f"{_covers(size['label'])} {_said(size)}, {_said(share)} of {of}."
     seen = f"{_visibility(result, confined)}{_agreement(result)}"
     return f"{text}{_between(result)} {seen}".rstrip()
+
+
+def _covers(label: str) -> str:
+    """A class and its verb: "Water covers", "Roads cover", "Snow and ice cover"."""
+    several = " and " in label or (label.endswith("s") and not label.endswith("ss"))
+    return f"{label} {'cover' if several else 'covers'}"
 
 
 def _agreement(result: Result) -> str:
@@ -112,7 +118,19 @@ def _index(result: Result, confined: bool) -> str:
     spread = _spread(result)
     if not spread:
         return _listed(result, confined)
-    return f"{result['title']}: {spread} {_visibility(result, confined)}".rstrip()
+    parts = f"{spread}{_parts(result)} {_visibility(result, confined)}"
+    return f"{result['title']}: {parts}".rstrip()
+
+
+def _parts(result: Result) -> str:
+    """In which of nine parts an index is lowest and highest, where they can be compared."""
+    low, high = _first(result, "lowest_part"), _first(result, "highest_part")
+    if not (low and high):
+        return ""
+    return (
+        f" Of nine parts it is lowest in the {result['lowest_in']} ({_said(low)} on average) and "
+        f"highest in the {result['highest_in']} ({_said(high)})."
+    )
 
 
 def _spread(result: Result) -> str:

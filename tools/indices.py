@@ -14,9 +14,10 @@ from terralogue.tools.export import GEOTIFF, PNG, RasterWriter, quiet
 from terralogue.tools.figures import save_map
 from terralogue.tools.formulas import Formula, formula_for
 from terralogue.tools.measure import Tally
+from terralogue.tools.ninths import Ninths, Part
 from terralogue.tools.region import Region
 from terralogue.tools.run import Run
-from terralogue.tools.schemas import Artefact, IndexResult
+from terralogue.tools.schemas import Artefact, IndexResult, Measurement
 from terralogue.tools.spectral import CORRECTED
 from terralogue.tools.summary import Summary
 from terralogue.tools.tiling import Tile, stream, tiles
@@ -53,6 +54,7 @@ def compute_index(
     """
     formula = formula_for(scene, index)
     view = look(scene, region, run)
+    parts = Ninths(view.window)
     pending = run.artefact("index", formula.name, f"{formula.name.lower()}.tif", GEOTIFF)
     with RasterWriter(
         pending.path,
@@ -62,11 +64,12 @@ def compute_index(
         bands=(formula.name,),
         tags={"FORMULA": formula.method, "REFERENCE": formula.reference},
     ) as raster:
-        summary, tally = measure_index(view, formula, run, raster)
+        summary, tally = measure_index(view, formula, run, raster, parts)
     tally.require_observed()
     written = pending.commit()
     how = f"{formula.method}; {view.hidden_by}"
     figures = statistics(summary, label=formula.name, unit="1", method=how)
+    figures += _in_parts(formula.name, parts.lowest, parts.highest)
     figures.append(observed(tally.share("observed", of="region"), view.hidden_by))
     return IndexResult(
         tool="compute_index",
@@ -80,13 +83,33 @@ def compute_index(
         index=formula.name,
         formula=formula.text,
         reference=formula.reference,
+        lowest_in=parts.lowest.name if parts.lowest else None,
+        highest_in=parts.highest.name if parts.highest else None,
     )
 
 
+def _in_parts(index: str, lowest: Part | None, highest: Part | None) -> list[Measurement]:
+    """The means of the lowest and the highest of nine parts."""
+    ends = (("lowest", lowest), ("highest", highest))
+    return [
+        Measurement(
+            name=f"{end}_part", value=part.mean, unit="1",
+            method="means of three by three equal parts, each of which a quarter or more was seen",
+            label=f"{index} mean of the {end} part ({part.name})",
+        )
+        for end, part in ends
+        if part is not None
+    ]  # fmt: skip
+
+
 def measure_index(
-    view: View, formula: Formula, run: Run, raster: RasterWriter | None = None
+    view: View,
+    formula: Formula,
+    run: Run,
+    raster: RasterWriter | None = None,
+    parts: Ninths | None = None,
 ) -> tuple[Summary, Tally]:
-    """Statistics of an index over a view, and what was seen of it; optionally also the raster."""
+    """Statistics of an index over a view, and what was seen of it; raster and parts if given."""
     summary, tally = Summary(), Tally(view.scene, ("region", "observed"))
     left, top = int(view.window.col_off), int(view.window.row_off)
 
@@ -103,6 +126,8 @@ def measure_index(
         seen = np.isfinite(values)
         summary.add(values[seen])
         tally.add(tile.core, region=inside, observed=seen)
+        if parts is not None:
+            parts.add(tile.core, values)
         if raster is not None:
             core = tile.core
             raster.write(

@@ -144,11 +144,17 @@ class PointSegmentation(ToolResult):
 
 
 class IndexResult(ToolResult):
-    """`compute_index`."""
+    """`compute_index`.
+
+    Where the parts of a scene, three by three, can be compared, `lowest_in` and `highest_in` say in
+    which the mean is lowest and highest.
+    """
 
     index: str
     formula: str
     reference: str
+    lowest_in: str | None = None
+    highest_in: str | None = None
 
 
 class ZonalStatistics(ToolResult):

@@ -90,6 +90,26 @@ def test_an_index_is_told_by_its_middle_and_its_range() -> None:
     assert "0.479 on average, median 0.746" in describe(result("compute_index", figures))
 
 
+def test_an_index_tells_in_which_part_it_is_lowest_and_highest() -> None:
+    names = {"mean": 0.4, "median": 0.4, "minimum": -0.4, "maximum": 0.8, "p5": 0.1, "p95": 0.7}
+    figures = {name: (value, "1") for name, value in names.items()}
+    figures |= {"lowest_part": (0.21, "1"), "highest_part": (0.66, "1")}
+    found = {**result("compute_index", figures), "lowest_in": "left", "highest_in": "lower right"}
+    said = "Of nine parts it is lowest in the left (0.21 on average) and highest in the lower right"
+    assert said in describe(found)
+    check_figures(describe(found), [found])
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [("Roads", "Roads cover 4 ha"), ("Snow and ice", "Snow and ice cover 4 ha"),
+     ("Water", "Water covers 4 ha"), ("Grass", "Grass covers 4 ha")],
+)  # fmt: skip
+def test_a_class_has_the_verb_of_its_number(label: str, said: str) -> None:
+    figures = {"area": (4.0, "ha"), "share": (2.0, "%")}
+    assert describe(result("segment", figures, area_label=label)).startswith(said)
+
+
 def test_zonal_statistics_tell_the_index_in_full_and_the_bands_by_their_means() -> None:
     spread = {"mean": 0.54, "median": 0.66, "p5": 0.2, "p95": 0.86, "minimum": 0.1, "maximum": 0.9}
     figures = {name: (value, "1") for name, value in spread.items()}

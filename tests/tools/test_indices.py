@@ -60,6 +60,16 @@ def test_the_raster_and_the_figures_are_those_of_the_formula(
     assert Path(result.artefacts[1].path).stat().st_size > 1000
 
 
+def test_the_part_with_the_weakest_growth_is_named(make_scene: MakeScene, run: Run) -> None:
+    bands = {name: np.full((60, 60), level, np.float32) for name, level in
+             zip(_NAMES, (0.05, 0.4), strict=True)}  # fmt: skip
+    bands["B08"][:20, 40:] = 0.1
+    result = compute_index(make_scene("field", bands), "NDVI", run=run)
+    assert result.lowest_in == "upper right"
+    assert figures(result)["lowest_part"] == pytest.approx(1 / 3, abs=1e-4)
+    assert result.highest_in != "upper right"
+
+
 def test_only_the_region_is_computed(make_scene: MakeScene, run: Run) -> None:
     left = np.full((40, 60), 0.1, np.float32)
     right = left.copy()
