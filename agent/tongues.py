@@ -75,6 +75,8 @@ def _filled(tool: str, figures: Mapping[str, Any]) -> tuple[str, dict[str, str]]
     if tool == "detect_objects" and {"count", "count_low", "count_high"} <= figures.keys():
         names = {"count": "count", "low": "count_low", "high": "count_high"}
         return "count", {key: number(figures[name]["value"]) for key, name in names.items()}
+    if tool == "detect_objects" and "count" in figures:
+        return "found", {"count": number(figures["count"]["value"])}
     if tool == "compute_index" and "mean" in figures:
         return "mean", {"amount": _said(figures["mean"])}
     return "", {}

@@ -70,14 +70,17 @@ def _between(result: Result) -> str:
 
 def _count(result: Result, confined: bool) -> str:
     count, low, high = (_first(result, name) for name in ("count", "count_low", "count_high"))
-    if not (count and low and high):
+    if count is None:
         return _listed(result, confined)
-    least, most = number(low["value"]), number(high["value"])
-    if count["value"]:
-        text = f"{number(count['value'])} found, probably between {least} and {most} in all"
-    else:
-        text = "none found" + (f"; there may be up to {most}" if high["value"] else "")
-    return f"{count['label']}: {text}. {_visibility(result, confined)}".rstrip()
+    text = f"{number(count['value'])} found" if count["value"] else "none found"
+    if low and high and count["value"]:
+        least, most = number(low["value"]), number(high["value"])
+        text += f", probably between {least} and {most} in all"
+    elif high and high["value"]:
+        text += f"; there may be up to {number(high['value'])}"
+    density = _first(result, "density")
+    per = f" That is {number(density['value'])} per hectare." if density else ""
+    return f"{count['label']}: {text}.{per} {_visibility(result, confined)}".rstrip()
 
 
 def _change(result: Result, confined: bool) -> str:

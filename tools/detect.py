@@ -19,7 +19,7 @@ from terralogue.tools.detect_finding import Boxes, facts_of, find_boxes, four, o
 from terralogue.tools.detectors import THINGS, DetectorChoice, choose_detector
 from terralogue.tools.export import GEOJSON, PNG
 from terralogue.tools.grid import ground_crs
-from terralogue.tools.measure import Tally
+from terralogue.tools.measure import Tally, to_unit
 from terralogue.tools.open_vocabulary_scene import detect_by_words
 from terralogue.tools.overlay import PICTURE, Entry, draw_overlay
 from terralogue.tools.region import Placed, Region, place
@@ -37,6 +37,10 @@ _FRAME_WIDTH: Final = 2  # pixels of a picture of PICTURE pixels
 _UNKNOWN_PIXEL: Final = (
     "The pixel size of {name} is unknown: things were looked for at the size that they mostly have "
     "in aerial pictures, and those much larger or smaller are missed."
+)
+_UNMEASURED: Final = (
+    "How far the number is off is not known for {things}: too few were marked where this detector "
+    "was measured. Check the boxes in the picture."
 )
 
 
@@ -90,7 +94,7 @@ def detect_objects(
         why=choice.why,
         measurements=measurements,
         artefacts=[vectors, _draw(scene, placed, target, choice, counted, measurements, run)],
-        warnings=_warnings(scene, choice, placed, clouds),
+        warnings=each_once([*_warnings(scene, choice, placed, clouds), *_doubts(target, facts)]),
         confidence=round(float(probabilities.mean()), 3) if len(probabilities) else None,
         target=target,
         model=choice.row.name,
@@ -141,17 +145,22 @@ def _measurements(
     tally: Tally,
     artefact: str,
 ) -> list[Measurement]:
-    low, high = facts.interval(found.scores)
-    things, name = THINGS[target], choice.row.name
-    spread = f"{name}: 90 % interval from the calibrated probabilities of all boxes"
-    rows = [
-        ("count", float(len(counted.scores)), _method(choice, facts), things),
-        ("count_low", float(low), spread, f"{things}, at least"),
-        ("count_high", float(high), spread, f"{things}, at most"),
-    ]
+    things, method, count = THINGS[target], _method(choice, facts), len(counted.scores)
+    rows = [("count", float(count), "1", method, things)]
+    if not facts.borrowed:
+        low, high = facts.interval(found.scores)
+        spread = f"{choice.row.name}: 90 % interval from the calibrated probabilities of all boxes"
+        rows += [
+            ("count_low", float(low), "1", spread, f"{things}, at least"),
+            ("count_high", float(high), "1", spread, f"{things}, at most"),
+        ]
+    if target == "tree" and not tally.no_area:
+        hectares = to_unit(tally.square_metres["observed"], "ha")
+        how = f"{method}; divided by the ground that was seen"
+        rows.append(("density", count / hectares, "per ha", how, f"{things} per hectare"))
     counts = [
-        Measurement(name=key, value=value, unit="1", method=how, artefact=artefact, label=label)
-        for key, value, how, label in rows
+        Measurement(name=key, value=value, unit=unit, method=how, artefact=artefact, label=label)
+        for key, value, unit, how, label in rows
     ]
     seen = Measurement(
         name="observed_share",
@@ -227,8 +236,10 @@ def _draw(
         edge = np.ones(drawn[rows, columns].shape, np.bool_)
         edge[width:-width, width:-width] = False
         drawn[rows, columns][edge] = _FRAME
-    count, low, high = (int(each.value) for each in measurements[:3])
-    text = f"{THINGS[target]}: {count} found, probably {low} to {high}"
+    figures = {each.name: each.value for each in measurements}
+    text = f"{THINGS[target]}: {figures['count']:.0f} found"
+    if "count_low" in figures:
+        text += f", probably {figures['count_low']:.0f} to {figures['count_high']:.0f}"
     draw_overlay(
         pending.path, scene, window, drawn, [Entry(_FRAME, _COLOUR, text)],
         title=f"{THINGS[target]} in {scene.name}{f', {scene.date}' if scene.date else ''}",
@@ -243,4 +254,9 @@ def _warnings(
     unknown = [_UNKNOWN_PIXEL.format(name=scene.name)] if scene.gsd is None else []
     # A picture for the eye is never screened; saying so each time would say nothing.
     hidden = clouds.warnings if choice.row.sensors else ()
-    return each_once([*scene.warnings, *unknown, *placed.warnings, *hidden, *choice.row.cautions])
+    return [*scene.warnings, *unknown, *placed.warnings, *hidden, *choice.row.cautions]
+
+
+def _doubts(target: str, facts: ClassFacts) -> list[str]:
+    """Says that nobody knows how far a count is off, where that is so."""
+    return [_UNMEASURED.format(things=THINGS[target].lower())] if facts.borrowed else []

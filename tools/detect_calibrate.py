@@ -51,6 +51,11 @@ class ClassFacts:
     spread: float
     boxes: int
 
+    @property
+    def borrowed(self) -> bool:
+        """Whether the class was too rare to be measured, and has what all together give."""
+        return self.boxes < _FEWEST
+
     def probability(self, scores: Floats) -> Floats:
         """Probability that a box is right."""
         return _logistic(self.slope * _logit(scores) + self.offset)

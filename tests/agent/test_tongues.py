@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from terralogue.agent.session import ChatSession
+from terralogue.agent.tongues import lead
 from terralogue.datasets.synthetic import make_demo_pair, make_demo_scene
 
 
@@ -31,6 +32,12 @@ def test_a_question_in_another_language_is_answered_in_it_first(
     assert f"{area.value:.3g}"[:3] in first
     assert rest in more
     assert "of what could be seen" in more
+
+
+def test_a_count_without_an_interval_is_told_in_the_language_of_the_question() -> None:
+    count = {"name": "count", "value": 3.0, "unit": "1"}
+    found = {"tool": "detect_objects", "target": "tennis_court", "measurements": [count]}
+    assert (lead([found], "fr") or "").startswith("Courts de tennis : 3 trouvés.")
 
 
 def test_gain_and_loss_are_told_in_the_language_of_the_question(tmp_path: Path) -> None:

@@ -53,6 +53,17 @@ def test_a_count_is_told_with_its_interval() -> None:
     assert told(0, 0, 0) == f"Ships: none found. {seen}"
 
 
+def test_a_count_whose_error_is_unknown_is_told_without_an_interval_and_trees_by_the_hectare() -> (
+    None
+):
+    figures = {"count": (12.0, "1"), "density": (74.0, "per ha")}
+    found = result("detect_objects", figures, count_label="Trees")
+    assert describe(found) == "Trees: 12 found. That is 74 per hectare."
+    check_figures(describe(found), [found])
+    none = result("detect_objects", {"count": (0.0, "1")}, count_label="Vehicles")
+    assert describe(none) == "Vehicles: none found."
+
+
 def test_change_tells_gain_loss_and_net() -> None:
     figures = {
         "gain_area": (3.5, "ha"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -137,6 +138,25 @@ def test_things_are_counted_with_an_interval_boxes_and_a_picture(
     assert {each.kind for each in found.artefacts} == {"polygons", "preview"}
 
 
+def test_an_interval_that_was_never_measured_is_not_given(
+    aerial: MakeScene, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    rare = tmp_path / "rare"
+    shutil.copytree(trained, rare)
+    settings = json.loads((rare / "config.json").read_text(encoding="utf-8"))
+    settings["classes"]["aircraft"]["boxes"] = 0
+    (rare / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    scene = aerial((160, 200), [(16, 24)])
+    rows = tuple(
+        replace(row, folder=rare) if row.name == "detect_aerial" else row
+        for row in detectors.DETECTORS
+    )
+    monkeypatch.setattr(detectors, "DETECTORS", rows)
+    found = detect_objects(scene, "aircraft", run=run)
+    assert set(told(found)) == {"count", "observed_share"}
+    assert any("not known for aircraft" in each for each in found.warnings)
+
+
 def test_boxes_are_in_pixels_in_the_map_and_in_degrees(aerial: MakeScene, run: Run) -> None:
     found = detect_objects(aerial((160, 200), [(16, 24)]), "aircraft", run=run)
     (thing,) = found.objects
@@ -250,3 +270,12 @@ def test_the_shipped_detector_counts_aircraft_in_a_plain_picture(run: Run, tmp_p
     assert found.model == "detect_aerial"
     assert found.count == 1
     assert told(found)["count_low"] <= found.count
+
+
+@pytest.mark.skipif(REAL is None, reason="TERRALOGUE_DATA is not set")
+def test_trees_are_told_by_the_hectare_with_how_far_the_interval_can_be_relied_on(run: Run) -> None:
+    with open_scene(Path(REAL or "") / "neon_trees/OSBS/OSBS_022.tif") as scene:
+        found = detect_objects(scene, "tree", run=run)
+        hectares = scene.width * scene.height * (scene.gsd or 0) ** 2 / 1e4
+    assert told(found)["density"] == pytest.approx(found.count / hectares, rel=0.01)
+    assert any("two of five" in each for each in found.warnings)
