@@ -68,8 +68,9 @@ def run(*, as_json: bool) -> int:
     if as_json:
         print(json.dumps([asdict(each) for each in found], indent=2))
     else:
+        width = max(len(each.name) for each in found) + 2
         for each in found:
-            print(f"{each.level:<8}{each.name:<22}{each.text}")
+            print(f"{each.level:<8}{each.name:<{width}}{each.text}")
     needed = {"home", *_PACKAGES}
     return 2 if any(each.level == "missing" and each.name in needed for each in found) else 0
 

@@ -49,6 +49,16 @@ _MOST_SOFT = 0.2
 # GDAL holds at least one whole block in memory.
 MAX_BLOCK_BYTES = 2**30
 
+# What a file of another kind can be used for, or turned into.
+_OUTLINES = "it may hold outlines: give a scene, and outlines as GeoJSON for its region"
+_ARRAY = "save the array as a GeoTIFF with its coordinates"
+_INSTEAD = {
+    **dict.fromkeys((".geojson", ".json", ".shp", ".gpkg", ".kml", ".kmz"), _OUTLINES),
+    **dict.fromkeys((".npy", ".npz", ".mat"), _ARRAY),
+    ".xml": "give the image that it describes",
+    ".hdr": "give the file with the pixels that it describes",
+}
+
 # GDAL reports through logging and, for a few libraries, through these loggers: a person gets our
 # sentence instead.
 logging.getLogger("rasterio._env").setLevel(logging.CRITICAL)
@@ -156,9 +166,10 @@ def describe_file(path: Path) -> tuple[RasterFile, ...]:
     try:
         dataset = open_dataset(path)
     except (RasterioError, OSError, ValueError) as error:
+        hint = _INSTEAD.get(path.suffix.lower(), "check the file")
         raise SceneError(
             f"{path.name} is not an image that can be read (GeoTIFF, PNG, JPEG, WebP, JPEG 2000, "
-            "NetCDF or ENVI with its header); check the file"
+            f"NetCDF or ENVI with its header); {hint}"
         ) from error
     with reading(path), dataset:
         names = list(dataset.subdatasets) if dataset.count == 0 else []

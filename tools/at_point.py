@@ -31,6 +31,8 @@ METHOD = (
 _COLOUR = "#ffcc00"
 # Pixels around the thing that the mask and the picture show too, and what they have at least.
 _MARGIN, _LEAST = 0.5, 48
+# Square metres; smaller things are told in them.
+_SMALL = 1000.0
 # Below this probability an outline is said to be unsure.
 _UNSURE = 0.5
 
@@ -42,7 +44,7 @@ def segment_at_point(
     *,
     run: Run,
     before: Scene | None = None,
-    unit: AreaUnit = "ha",
+    unit: AreaUnit | None = None,
     model: str | None = None,
 ) -> PointSegmentation:
     """Outline the thing at a point: a roof, a field, a pond.
@@ -56,7 +58,8 @@ def segment_at_point(
         y: Row in pixels of the scene, from its top.
         run: Where results go.
         before: An earlier scene of the same place, to find changes like the one at the point.
-        unit: Of the areas.
+        unit: Of the areas; None is hectares, and square metres for a thing of less than a tenth of
+            one.
         model: `hf:…` for a published model that outlines what is clicked; None for our own.
 
     Raises:
@@ -71,7 +74,7 @@ def segment_at_point(
             f"and {scene.height} rows; give the column and row of one of its pixels."
         )
     if before is not None:
-        return similar_changes(scene, before, x, y, unit=unit, run=run)
+        return similar_changes(scene, before, x, y, unit=unit or "ha", run=run)
     found = outline_at(scene, x, y, load_chooser()) if model is None else _asked(scene, x, y, model)
     method = METHOD if model is None else f"{model}, prompted with the click (not calibrated)"
     mask, window = _shown(found, scene)
@@ -79,8 +82,9 @@ def segment_at_point(
     tally.add(window, thing=mask)
     outlines = outline(mask.view(np.uint8))
     artefacts = _files(scene, mask, window, outlines, (x, y), run)
+    given: AreaUnit = "m2" if tally.square_metres["thing"] < _SMALL else "ha"
     size = tally.size(
-        "thing", unit, called="area", label="Outlined thing", method=method,
+        "thing", unit or given, called="area", label="Outlined thing", method=method,
         artefact=artefacts[0].id,
     )  # fmt: skip
     return PointSegmentation(

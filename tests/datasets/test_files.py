@@ -106,6 +106,20 @@ def test_a_vrt_that_points_elsewhere_is_not_opened(
 
 
 @pytest.mark.parametrize(
+    ("name", "hint"),
+    [("field.geojson", "outlines as GeoJSON for its region"), ("cube.npy", "as a GeoTIFF"),
+     ("scene.xml", "the image that it describes"), ("notes.txt", "check the file")],
+)  # fmt: skip
+def test_a_file_that_is_no_image_is_told_with_what_it_is_good_for(
+    tmp_path: Path, name: str, hint: str
+) -> None:
+    path = tmp_path / name
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(SceneError, match=rf"{name} is not an image .*{hint}"):
+        open_scene(path)
+
+
+@pytest.mark.parametrize(
     "source",
     ["/vsicurl/http://127.0.0.1:9/a.tif", "http://127.0.0.1:9/a.tif", "/vsizip/a.zip/b.tif"],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from numpy.typing import NDArray
 
 from terralogue.datasets.errors import InputError, RefusalError, RegionError
@@ -38,6 +39,16 @@ def land(
     for patch in patches:
         planes["B04"][patch], planes["B08"][patch] = values
     return {n: p + chance.normal(0, 0.004, SHAPE).astype(np.float32) for n, p in planes.items()}
+
+
+def test_a_small_thing_is_told_in_square_metres(make_scene: MakeScene, run: Run) -> None:
+    grid = Affine(1, 0, 600_000, 0, -1, 5_000_000)
+    scene = make_scene("plot", land(np.s_[40:60, 50:70]), transform=grid)
+    (size,) = segment_at_point(scene, 60.5, 50.5, run=run).measurements
+    assert size.unit == "m2"
+    assert size.value == pytest.approx(400, rel=0.15)
+    (asked,) = segment_at_point(scene, 60.5, 50.5, run=run, unit="ha").measurements
+    assert asked.value == pytest.approx(size.value / 1e4)
 
 
 def test_a_field_is_outlined_from_a_click_and_measured(make_scene: MakeScene, run: Run) -> None:
