@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from rasterio.windows import Window
 from terralogue.datasets.errors import InputError, RefusalError
 from terralogue.datasets.scene import Scene
 from terralogue.tools import rules
-from terralogue.tools.baselines import UNSEEN, YES
+from terralogue.tools.baselines import UNSEEN, YES, Rule
 from terralogue.tools.clouds import CloudScreen
 from terralogue.tools.common_grid import OnGrid
 from terralogue.tools.differencing import TargetChange
@@ -36,8 +37,9 @@ _INDICES: dict[str, tuple[tuple[str, int], ...]] = {
     "built_up": (("BU", 1),),
     "snow_ice": (("NDSI", 1),),
 }
-# Networks overlook streams, which would all be new once the flood has widened them.
-_ALREADY = {"MNDWI": rules.MNDWI, "NDWI": rules.NDWI}
+# Networks overlook streams, which would all be new once the flood has widened them. The bands of
+# NDWI are often the finer ones.
+_ALREADY = (rules.MNDWI, rules.NDWI)
 _RADAR = ("VV", "HH", "VH")
 _SPECKLE = 1.5  # pixels
 # At least moderate-low severity.
@@ -88,9 +90,21 @@ def target_change(pair: Pair, target: str, window: Window, run: Run) -> Prepared
     names = [each.name for each in found]
     why = f"the class of either date by the models of segment: before {names[0]}, after {names[1]}"
     warnings = [text for each in found for text in each.warnings]
-    already = _ALREADY.get(index) if all(scene.calibrated for scene in pair.scenes) else None
-    difference = TargetChange(pair, index, sign, states, smooth=smooth, already=already)
+    difference = TargetChange(pair, index, sign, states, smooth=smooth)
+    if index in ("MNDWI", "NDWI"):
+        difference = replace(difference, already=_already(pair), against=_against(pair))
     return Prepared(difference, why, warnings)
+
+
+def _already(pair: Pair) -> tuple[Rule, ...]:
+    if not all(scene.calibrated for scene in pair.scenes):
+        return ()
+    serving = (rule for rule in _ALREADY if all(scene.has(*rule.bands) for scene in pair.scenes))
+    return tuple(serving)
+
+
+def _against(pair: Pair) -> str:
+    return "N" if all(scene.has("N") for scene in pair.scenes) else ""
 
 
 def _burn(pair: Pair) -> Prepared:
@@ -104,7 +118,7 @@ def _burn(pair: Pair) -> Prepared:
             reason="sensor",
         )
     difference = TargetChange(
-        pair, "NBR", -1, minimum=_DNBR, source=_DNBR_SOURCE, avoid="MNDWI",
+        pair, "NBR", -1, minimum=_DNBR, source=_DNBR_SOURCE, avoid=("MNDWI", "NDWI"),
         edge=BANDS["burned_area"],
     )  # fmt: skip
     why = "the difference of the normalised burn ratio is the published measure of burns"

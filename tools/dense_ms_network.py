@@ -93,7 +93,7 @@ class SlotModel(ByProbability):
             )
         since = "" if self.before is None else ", and not so in the reference scene"
         if self.before is not None and self.rule:
-            since += f", where {rules.MNDWI.text} is enough"
+            since += ", where MNDWI > 0 or NDWI > 0 is enough"
         return (
             f"network {self.name} on the bands {used}, probability of {' or '.join(self.classes)} "
             f"at least {self.threshold:.2f}, calibrated with temperature "
@@ -141,7 +141,8 @@ class SlotModel(ByProbability):
             earlier = self._likely(planes[:, count:], _present(self.before)) >= self.threshold
             if self.rule:
                 # Streams that the network overlooks would all be new once they have widened.
-                earlier |= rule_water(planes[:, count:].numpy(), rules.MNDWI)
+                for rule in (rules.MNDWI, rules.NDWI):
+                    earlier |= rule_water(planes[:, count:].numpy(), rule)
             # New is what is there now and was not there; the two dates are taken one by one.
             likely = likely * ~earlier
         observed = np.stack([tile.observed for tile in tiles])

@@ -173,9 +173,11 @@ class TargetChange:
         minimum: Least difference of the index, where one is published.
         source: Of the minimum.
         smooth: Standard deviation in pixels of the smoothing of a speckled band.
-        avoid: Index above zero on what cannot be the target, such as water after a fire.
-        already: Rule that finds the target on one date: where it holds on the other one too,
+        avoid: Indices above zero on what cannot be the target, such as water after a fire.
+        already: Rules that find the target on one date: where one holds on the other date too,
             nothing is new, whatever the class says.
+        against: Band that has to go the other way, and stand out: the near infrared of new water
+            falls, while that of a stream that only widened does not.
         edge: Bands whose difference between the dates tells the edges; see `edges`.
     """
 
@@ -186,11 +188,13 @@ class TargetChange:
     minimum: float = 0.0
     source: str = ""
     smooth: float = 0.0
-    avoid: str = ""
-    already: Rule | None = None
+    avoid: tuple[str, ...] = ()
+    already: tuple[Rule, ...] = ()
+    against: str = ""
     edge: tuple[str, ...] = ()
     _middle: float = field(default=0.0, init=False)
     _noise: float = field(default=0.0, init=False)
+    _band: tuple[float, float] = field(default=(0.0, 0.0), init=False)
 
     @property
     def halo(self) -> int:
@@ -210,8 +214,9 @@ class TargetChange:
     def method(self) -> str:
         """Formula with threshold and source."""
         sides = "its class differs between the dates" if self.states else ""
-        if self.already is not None:
-            sides += f", where {self.already.text} did not tell the same of both"
+        if self.already:
+            rules = " or ".join(rule.conditions[0].text for rule in self.already)
+            sides += f", not where {rules} tells the same of both"
         if not self.index:
             return sides
         sides += " and " if sides else ""
@@ -220,7 +225,8 @@ class TargetChange:
             f"{sides}{self.index} differs by more than {self.threshold:.3g} from the median "
             f"difference {self._middle:.3g} of unchanged pixels "
             f"({self._times:g} x 1.4826 x their median absolute deviation{published})"
-            + (f"; not where {self.avoid} > 0" if self.avoid else "")
+            + (f", and {self.against} the other way by {INDEX_ALONE:g} x" if self.against else "")
+            + "".join(f"; not where {index} > 0" for index in self.avoid)
             + (f"; {edges.method(self.edge)}" if self.edge else "")
         )
 
@@ -228,8 +234,10 @@ class TargetChange:
         """The difference of pixels whose class is the same; see `Difference`."""
         difference, before, after = self._look(window)
         stable = np.isfinite(difference) & (before == after)
-        values: Floats = difference[stable]
-        return values[None]
+        rows = [difference[stable]]
+        if self.against:
+            rows.append(self._change(self.against, window)[stable])
+        return np.stack(rows)
 
     def fit(self, samples: Floats) -> None:
         """Learn what difference is normal; see `Difference`."""
@@ -237,6 +245,8 @@ class TargetChange:
             return
         middle, noise = _robust(samples)
         self._middle, self._noise = float(middle[0]), float(noise[0])
+        if self.against:
+            self._band = float(middle[1]), INDEX_ALONE * float(noise[1])
         if abs(self._middle) > self.minimum > 0:
             # More than half of the pixels changed: what is normal cannot be told from them.
             self._middle = self._noise = 0.0
@@ -248,15 +258,20 @@ class TargetChange:
         gain, loss = beyond > self.threshold, beyond < -self.threshold
         if not self.index:
             gain, loss = np.ones_like(gain), np.ones_like(loss)
+        if self.against:
+            middle, least = self._band
+            other = -self.sign * (self._change(self.against, window) - middle)
+            gain &= other > least
+            loss &= other < -least
         if self.states is not None:
             gain &= (after == 1) & (before == 0)
             loss &= (before == 1) & (after == 0)
-        if self.avoid:
-            gain &= ~(self._index(self.avoid, self.pair.after, window) > 0)
-            loss &= ~(self._index(self.avoid, self.pair.before, window) > 0)
-        if self.already is not None:
-            gain &= ~self._holds(self.already, self.pair.before, window)
-            loss &= ~self._holds(self.already, self.pair.after, window)
+        for index in self.avoid:
+            gain &= ~(self._index(index, self.pair.after, window) > 0)
+            loss &= ~(self._index(index, self.pair.before, window) > 0)
+        for rule in self.already:
+            gain &= ~_holds(rule, self.pair.before, window)
+            loss &= ~_holds(rule, self.pair.after, window)
         unseen = np.isnan(difference)
         if self.edge:
             dates = self.pair.after.read, self.pair.before.read
@@ -267,19 +282,18 @@ class TargetChange:
         found[unseen] = UNSEEN
         return found
 
-    def _holds(self, rule: Rule, side: OnGrid, window: Window) -> Bools:
-        fitted = rule.on(side.scene)
-        return fitted.holds(named(fitted.all_bands, side.read(fitted.all_bands, window)))
-
     def _index(self, name: str, side: OnGrid, window: Window) -> Floats:
         bands = bands_of(name)
         return evaluate(name, named(bands, side.read(bands, window)))
 
+    def _change(self, name: str, window: Window) -> Floats:
+        first = self._index(name, self.pair.before, window)
+        return self._index(name, self.pair.after, window) - first
+
     def _look(self, window: Window) -> tuple[Floats, Codes, Codes]:
         difference = np.zeros((int(window.height), int(window.width)), np.float32)
         if self.index:
-            first = self._index(self.index, self.pair.before, window)
-            difference = self._index(self.index, self.pair.after, window) - first
+            difference = self._change(self.index, window)
         difference[self.pair.hidden(window)] = np.nan
         if self.smooth:
             difference = _smooth(difference[None], np.isfinite(difference), self.smooth)[0]
@@ -287,6 +301,11 @@ class TargetChange:
         before, after = (same, same) if self.states is None else self.states(window)
         difference[(before == UNSEEN) | (after == UNSEEN)] = np.nan
         return difference, before, after
+
+
+def _holds(rule: Rule, side: OnGrid, window: Window) -> Bools:
+    fitted = rule.on(side.scene)
+    return fitted.holds(named(fitted.all_bands, side.read(fitted.all_bands, window)))
 
 
 def _settled(mask: Bools, unseen: Bools, darker: Floats) -> Bools:

@@ -58,7 +58,7 @@ BUILT = Rule(
     source="NDBI - NDVI, Zha et al. 2003, doi:10.1080/01431160304987",
 )
 DNBR = Rule(
-    (Condition("MNDWI", high=0.0),),
+    (Condition("MNDWI", high=0.0), Condition("NDWI", high=0.0)),
     source="at least moderate-low severity, Key and Benson 2006, FIREMON, RMRS-GTR-164-CD",
 )
 
