@@ -63,8 +63,9 @@ def _agreement(result: Result) -> str:
 
 
 def _between(result: Result) -> str:
-    """The interval of an area or a number of pixels, where one was measured."""
-    low, high = (_first(result, f"area_{end}", f"pixels_{end}") for end in ("low", "high"))
+    """The interval of an area, or of the share of an image without ground, where there is one."""
+    names = ("area", "share", "pixels")
+    low, high = (_first(result, *(f"{name}_{end}" for name in names)) for end in ("low", "high"))
     return f" It is probably between {_said(low)} and {_said(high)}." if low and high else ""
 
 

@@ -144,6 +144,8 @@ class Expectation:
     ) -> list[Measurement]:
         """Lower and upper end of an area; it always holds the area of the mask.
 
+        Of pixels without ground also those of their share of what was observed.
+
         Args:
             area: of the mask, by `Tally`.
             factors: of the model.
@@ -157,11 +159,16 @@ class Expectation:
             f"{factors[0]:.2f} to {factors[1]:.2f}, the ratio of true to expected area in nine of "
             "ten validation images"
         )
+        given = [(area.name, area.unit, area.label, 1.0)]
+        if area.unit == "px":
+            label = f"{area.label}, share of what was seen"
+            given.insert(0, ("share", "%", label, 100 / max(self.pixels, 1)))
         return [
             Measurement(
-                name=f"{area.name}_{name}", value=value, unit=area.unit, method=method,
-                artefact=area.artefact, label=f"{area.label}, {name} end of the 90 % interval",
+                name=f"{called}_{name}", value=value * scale, unit=each, method=method,
+                artefact=area.artefact, label=f"{label}, {name} end of the 90 % interval",
             )
+            for called, each, label, scale in given
             for name, value in zip(("low", "high"), ends, strict=True)
             if math.isfinite(value)
         ]  # fmt: skip

@@ -41,6 +41,14 @@ def test_without_ground_the_share_is_told_first() -> None:
     )
 
 
+def test_without_ground_the_interval_is_that_of_the_share() -> None:
+    figures = {"pixels": (1024.0, "px"), "share": (25.0, "%"), "observed_share": (100.0, "%")}
+    figures |= {"share_low": (21.0, "%"), "share_high": (28.0, "%")}
+    figures |= {"pixels_low": (860.0, "px"), "pixels_high": (1147.0, "px")}
+    text = describe(result("segment", figures, pixels_label="Roads"))
+    assert "(1,024 pixels). It is probably between 21 % and 28 %. All" in text
+
+
 def test_a_count_is_told_with_its_interval() -> None:
     def told(count: float, low: float, high: float) -> str:
         figures = {"count": (count, "1"), "count_low": (low, "1"), "count_high": (high, "1")}

@@ -156,6 +156,15 @@ def test_the_area_has_an_interval_from_the_probabilities_and_the_answer_a_confid
     assert result.confidence == pytest.approx(0.8, abs=1e-3)
     method = next(each.method for each in result.measurements if each.name == "area_low")
     assert "nine of ten validation images" in method
+    random = np.random.default_rng(0)
+    plain = {
+        n: random.integers(1, 255, (90, 70)).astype(np.float32) for n in ("red", "green", "blue")
+    }
+    flat = make_scene("flat", plain, sensor="unknown_rgb", dtype="uint8", crs=None)
+    result = segment(flat, "water", run=Run(Store(tmp_path / "flat"), ("scene",)))
+    value = {each.name: each.value for each in result.measurements}
+    assert value["share_low"] == pytest.approx(64, rel=0.01)
+    assert value["share_high"] == pytest.approx(100, rel=0.01)
 
 
 def test_an_unknown_pixel_size_is_said(make_scene: MakeScene, dense: Dense) -> None:
