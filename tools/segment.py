@@ -26,6 +26,9 @@ from terralogue.tools.vectors import outline, write_geojson
 from terralogue.tools.wording import RAW, each_once, without_doi
 
 _HIDDEN_COLOUR = "#ffffff"
+# A mask that overlaps the truth by less than this is more wrong than right.
+_HALF = 0.5
+_WEAK = "This method agreed badly with the truth where it was measured (IoU {iou:.2f} on {how})."
 _HIDDEN = 254  # only in the picture: inside the region, but not observed
 
 
@@ -182,11 +185,13 @@ def amount(measurement: Measurement) -> str:
 def _warnings(found: Finding, target: str, reference: Scene | None, others: list[str]) -> list[str]:
     """Everything that has to be said, each once."""
     scene, specialist = found.scene, found.choice.specialist
-    said = [*scene.warnings, *found.warnings, *others, *specialist.cautions]
+    score = specialist.scores.get(scene.sensor.key if scene.sensor else "")
+    weak = [_WEAK.format(iou=score.iou, how=score.how)] if score and score.iou < _HALF else []
+    said = [*weak, *scene.warnings, *found.warnings, *others, *specialist.cautions]
     if rules.FROM_SCENE in said and not scene.calibrated:
         raw = f"{scene.name} holds {RAW}: no published threshold applies, so one was taken "
         said[said.index(rules.FROM_SCENE)] = raw + "from the scene itself."
-    if scene.sensor is None or scene.sensor.key not in specialist.scores:
+    if score is None:
         said.append(f"{specialist.name}: {UNMEASURED}.")
     if target == "flooded_area" and reference is None:
         said.append(

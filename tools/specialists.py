@@ -206,11 +206,20 @@ def _slot_cover(job: Job) -> Model:
     return slot_model(job.scene, "ms_cover", (job.target,))
 
 
+_ELKTON = (
+    "polygons at Elkton, Virginia, where everything green taken for trees scores the same, so that "
+    "trees were not told from crops"
+)
+
+
 def _on_real_scenes(sentinel2: float, landsat8: float, enmap: float) -> dict[str, Score]:
-    """Scores on the three real scenes of `tools/dense_cover_scenes.py`."""
+    """Scores on the three real scenes of `tools/dense_cover_scenes.py`.
+
+    At Elkton NDVI > 0.3, which is all that grows, scores 0.725 for trees too.
+    """
     return {
         "sentinel2_l1c": Score(sentinel2, "three dates in Slovenia"),
-        "landsat8": Score(landsat8, "polygons at Elkton, Virginia"),
+        "landsat8": Score(landsat8, _ELKTON),
         "enmap": Score(enmap, "three chips of Potsdam"),
     }
 

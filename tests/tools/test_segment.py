@@ -335,6 +335,23 @@ REAL: dict[str, tuple[str, str | None, str, tuple[float, float]]] = {
 }
 
 
+def test_a_method_that_did_badly_where_it_was_measured_says_so_first(
+    data_dir: Path, run: Run
+) -> None:
+    chip = data_dir / "scenes/potsdam_enmap/images/enmap_potsdam_tile_128_128.tif"
+    result = segment(open_scene(chip), "tree_cover", run=run)
+    assert result.warnings[0].startswith("This method agreed badly with the truth")
+    assert "0.39" in result.warnings[0]
+
+
+def test_what_was_measured_on_scenes_of_no_known_sensor_is_not_called_unmeasured(
+    data_dir: Path, run: Run
+) -> None:
+    result = segment(open_scene(data_dir / "water_s2l8/images/10.tif"), "water", run=run)
+    assert "IoU" in result.why
+    assert not any("not measured" in each for each in result.warnings)
+
+
 @pytest.mark.parametrize("name", REAL)
 def test_real_scenes_give_a_plausible_share(data_dir: Path, run: Run, name: str) -> None:
     path, sensor, target, (low, high) = REAL[name]
