@@ -15,6 +15,11 @@ from terralogue.tools.specialist import TITLES, Specialist
 # Of several bands that would help, the one that most sensors have is named first.
 _COMMONEST = ("N", "G", "R", "B", "S1", "S2", "VV", "VH", "HH", "HV")
 
+# What can be asked for instead on uncalibrated numbers, where the scene itself gives a threshold.
+_WIDER = dict.fromkeys(
+    ("tree_cover", "grassland", "cropland"), ", or ask for the vegetation as a whole"
+)
+
 
 def refuse(
     scene: Scene,
@@ -50,7 +55,7 @@ def refuse(
     if not fitting:
         raise RefusalError(
             f"{title} cannot be found on {scene.name}, which holds uncalibrated digital numbers; "
-            "use a reflectance product of the scene.",
+            f"use a reflectance product of the scene{_WIDER.get(target, '')}.",
             reason="sensor",
         )
     radar = {"VV", "VH", "HH", "HV"}

@@ -144,10 +144,16 @@ def _wanted(question: str) -> Callable[[frozenset[str]], bool]:
     if named:
         return lambda words: bool(words & named)
     if _CLASS.search(question):
-        return lambda words: not words & _BARE and not words <= _PLACES | {"and"}
+        return _names_something
     if _YES_NO.search(question) and " or " not in question:
         return lambda words: bool(words & _BARE)
     return lambda words: True
+
+
+def _names_something(words: frozenset[str]) -> bool:
+    """Whether an answer is more than yes, no, a place or a bare number."""
+    bare = all(_DIGIT.match(word) for word in words)
+    return not (words & _BARE or words <= _PLACES | {"and"} or bare)
 
 
 def _named(question: str) -> frozenset[str]:

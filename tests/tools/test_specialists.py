@@ -77,6 +77,15 @@ def test_a_clearly_better_score_on_the_sensor_wins_and_a_tie_keeps_the_order(
         assert "measured on here" in choice.why
 
 
+def test_trees_on_raw_numbers_are_refused_with_what_can_be_asked_for(
+    make_scene: MakeScene,
+) -> None:
+    bands = {name: np.full((20, 20), 90, np.float32) for name in ("red", "green", "blue", "nir")}
+    scene = make_scene("air", bands, sensor="naip_rgbn", dtype="uint8")
+    with pytest.raises(RefusalError, match="ask for the vegetation as a whole"):
+        choose(scene, "tree_cover")
+
+
 def test_what_was_not_measured_is_said(make_scene: MakeScene) -> None:
     assert "accuracy not measured" in choose(scene_of(make_scene, SIX), "vegetation").why
 

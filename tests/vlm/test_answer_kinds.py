@@ -24,6 +24,8 @@ from terralogue.vlm.answer_kinds import asks_growth, fitting, tells_change, unkn
         ("What colour are the roofs?", "dark red", "forest"),
         ("Where could a helicopter land?", "upper left", "forest"),
         ("What is the main land cover?", "forest", "up and bottom"),
+        ("What is the biggest building here", "warehouse", "0"),
+        ("What is the area covered by small buildings?", "more than 1000m2", "3"),
         ("How dense are the houses?", "dense", ""),
     ],
 )
