@@ -9,20 +9,27 @@ from terralogue.agent.lexicon import index_name
 from terralogue.agent.questions import read
 from terralogue.agent.state import Message
 
-_TELLING = ("How: ", "How sure: ", "Mind:", "What would help:")
+_MEASURED = "How: "
+_TELLING = (_MEASURED, "How sure: ", "Mind:", "What would help:")
 
 
-def explained(text: str, messages: Sequence[Message]) -> dict[str, Any]:
+def explained(text: str, messages: Sequence[Message], looked: str = "") -> dict[str, Any]:
     """An explanation in the form of a reading; see `agent/said.py`.
 
     Args:
         text: the question.
         messages: of the conversation, this question among them.
+        looked: what the last look at a picture rested on.
     """
     answers = [message["content"] for message in messages if message["role"] == "assistant"]
-    parts = answers[-1].split("\n\n") if answers else []
+    split = [answer.split("\n\n") for answer in reversed(answers)]
     definition = _definition(text)
+    # A question of ours in between has nothing to explain.
+    parts = next((p for p in split if any(q.startswith(_TELLING) for q in p)), [])
+    parts = parts or (split[0] if split else [])
     how = [part for part in parts if part.startswith(_TELLING)]
+    if looked and not any(part.startswith(_MEASURED) for part in parts):
+        how = [looked, *how]
     if definition is not None:
         said = definition
     elif how:

@@ -16,9 +16,9 @@ _USUAL_GSD: Final = {
     "pleiades": 2.0, "spot": 6.0, "gaofen2": 4.0,
 }  # fmt: skip
 # The coarsest pixel, in metres, on which single things of a kind can still be told apart: about a
-# third of their usual size. Ships are found by radar as bright points on much coarser pixels.
+# third of their usual size. Ships stand out from water on coarser ones, by radar on much coarser.
 FINEST_PIXEL: Final = {
-    "vehicle": 1.0, "tree": 1.5, "building": 3.0, "aircraft": 3.0, "ship": 5.0, "road": 5.0,
+    "vehicle": 1.0, "tree": 1.5, "building": 3.0, "aircraft": 3.0, "ship": 10.0, "road": 5.0,
     "storage_tank": 5.0, "solar_panel": 5.0,
 }  # fmt: skip
 RADAR_SHIP_PIXEL: Final = 20.0
@@ -56,6 +56,12 @@ class SceneView:
     def elevation(self) -> bool:
         """Whether it is an elevation model."""
         return self.sensor is not None and self.sensor.key == "elevation"
+
+    @property
+    def thermal(self) -> bool:
+        """Whether a band records heat."""
+        known = self.sensor.bands if self.sensor else ()
+        return any(b.kind == "thermal" and (b.common in self.bands or not b.common) for b in known)
 
     @property
     def open_sensor(self) -> bool:

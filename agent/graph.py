@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -226,7 +226,7 @@ class _Steps:
         start = time.perf_counter()
         plan, text = Plan.model_validate(state["plan"]), state["wordings"][0]
         if plan.task == "explain":
-            reading = explained(text, state.get("messages", []))
+            reading = explained(text, state.get("messages", []), state.get("looked", ""))
             return {"reading": reading, "timings": _timed(state, "answer", start)}
         writer(_sent(ToolStarted(tool=_LOOK)))
         try:
@@ -243,6 +243,7 @@ class _Steps:
         writer(_sent(ToolFinished(tool=_LOOK, ok=reading["sure"], summary=summary)))
         return {
             "reading": reading,
+            "looked": _looked(looked.model, look.scenes, inputs),
             "last_artefact": _newest(reading) or state.get("last_artefact"),
             "timings": _timed(state, "answer", start),
         }
@@ -283,6 +284,13 @@ def _newest(result: Mapping[str, Any]) -> str | None:
             if artefact["kind"] == kind:
                 return str(artefact["id"])
     return None
+
+
+def _looked(model: str, scenes: Sequence[str], inputs: Inputs) -> str:
+    """Which model read which pictures."""
+    names = {scene.id: scene.name or scene.id for scene in inputs.scenes}
+    seen = " and ".join(names[scene] for scene in scenes)
+    return f"Read off the picture of {seen} by {model}; nothing was measured."
 
 
 def _resolved(call: ToolCall, state: State) -> dict[str, Any]:

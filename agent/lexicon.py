@@ -5,6 +5,7 @@ The words live in `lexicon.json`, one list per target and language.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ THING_WORDS: Final = {
     "harbour": "harbor", "harbours": "harbor", "overpass": "overpass", "overpasses": "overpass",
     "flyovers": "overpass", "baseball": "baseball_diamond", "tennis": "tennis_court",
     "basketball": "basketball_court", "running": "ground_track_field",
-    "athletics": "ground_track_field", "tracks": "ground_track_field",
+    "athletics": "ground_track_field", "tracks": "ground_track_field", "courts": "tennis_court",
 }  # fmt: skip
 ENGLISH_NOUN: Final = {
     "water": "water", "flooded_area": "flooded", "vegetation": "vegetation",
@@ -32,11 +33,16 @@ ENGLISH_NOUN: Final = {
     "aircraft": "aircraft", "vehicle": "cars", "storage_tank": "storage tanks",
     "solar_panel": "solar panels",
 }  # fmt: skip
+PLAIN_NOUN: Final = {"snow_ice": "snow and ice", "built_up": "built-up area"}
 TARGETS: Final = (*ENGLISH_NOUN, "any")
 # Words that name an event as well as a place: with a plainer noun beside them, that noun is meant.
 EVENTS: Final = frozenset({"burned_area", "flooded_area"})
 # Words that often only say where: "houses near the river", "cars on the road".
 _SETTINGS: Final = frozenset({"road", "water", "built_up", "bare_soil", "building"})
+
+
+# "How many football pitches of forest": a measure and no land cover.
+_AS_UNITS: Final = frozenset({("pitches", "of"), ("pitch", "of")})
 
 
 class Mention(NamedTuple):
@@ -75,6 +81,11 @@ def _lexicon() -> _Lexicon:
     )
 
 
+def plain_noun(target: str) -> str:
+    """A target in plain words, such as "snow and ice"."""
+    return PLAIN_NOUN.get(target, target.replace("_", " "))
+
+
 def nouns() -> dict[str, Phrases]:
     """Words for targets by language."""
     return _lexicon().targets
@@ -106,7 +117,12 @@ def mentions(tokens: Sequence[str], language: str = "en") -> list[Mention]:
         if f.stop - f.start > 1 or tokens[f.start] not in lexicon.targets[language].words()
         for i in range(f.start, f.stop)
     }
-    found = [f for f in lexicon.targets[language].find(tokens) if f.start not in taken]
+    measures = {i for i, pair in enumerate(itertools.pairwise(tokens)) if pair in _AS_UNITS}
+    found = [
+        f
+        for f in lexicon.targets[language].find(tokens)
+        if f.start not in taken and f.stop - 1 not in measures
+    ]
     return [Mention(f.label, _score(f, tokens, language), f.start, f.stop) for f in found]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from terralogue.agent.compat import ask, ask_sensor, refuse
 from terralogue.agent.facts import SceneView, by_date, views
@@ -15,6 +15,7 @@ from terralogue.agent.look_words import counts, phrase_of, task_of
 from terralogue.agent.plan import Inputs, Plan
 from terralogue.agent.querying import asked
 from terralogue.agent.questions import Question, read
+from terralogue.agent.templates_plain import LOOK
 
 _SEVERAL: Final = frozenset({"change", "between", "worse", "series"})
 # "Why?", "why so little?"
@@ -39,7 +40,7 @@ def look_instead(plan: Plan, text: str, why: str) -> Plan:
     return plan.model_copy(
         update={
             "route": "answer", "calls": (), "scenes": scenes, "reason": None, "message": None,
-            "interpretation": f"Look at the image and answer in words: {text.strip()}",
+            "interpretation": f"{LOOK}: {text.strip()}",
             "warnings": (*plan.warnings, f"Not measured but looked at: {why}"),
         }
     )  # fmt: skip
@@ -78,7 +79,11 @@ def aim(plan: Plan, text: str, inputs: Inputs) -> Plan:
         name = unknown.facts.name or unknown.id
         return ask(plan, "time", f"When was {name} taken (YYYY-MM-DD)?")
     task = plan.task or task_of(question, several=len(ordered) > 1)
-    return plan.model_copy(update={"task": task, "scenes": tuple(scene.id for scene in ordered)})
+    update: dict[str, Any] = {"task": task, "scenes": tuple(scene.id for scene in ordered)}
+    if question.text not in text and plan.interpretation.startswith(LOOK):
+        # A follow-up or correction is shown as the question that it stands for.
+        update["interpretation"] = f"{LOOK}: {question.text}"
+    return plan.model_copy(update=update)
 
 
 def _meant(question: Question, scenes: Sequence[SceneView]) -> list[SceneView]:

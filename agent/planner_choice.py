@@ -19,6 +19,7 @@ from terralogue.agent.questions import Question
 from terralogue.agent.slots import completed, understand
 from terralogue.agent.targets import related
 from terralogue.agent.templates import plan_for
+from terralogue.agent.together import with_companions
 from terralogue.agent.wanted import Wanted
 
 # Acts less likely than this, or beyond so many, are not tried.
@@ -145,9 +146,8 @@ def choose(ranked: Sequence[Candidate], decision: Decision) -> Plan:
                 update={"interpretation": "Not clear yet what is wanted", "confidence": None}
             )
     more = () if best.plan.route == "clarify" else _alternatives(ranked)
-    return best.plan.model_copy(
-        update={"confidence": round(min(sure, 1.0), 3), "alternatives": more}
-    )
+    plan = with_companions(best.plan, best.wanted)
+    return plan.model_copy(update={"confidence": round(min(sure, 1.0), 3), "alternatives": more})
 
 
 def _options(ranked: Sequence[Candidate]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from terralogue.agent.compat import EXPORT_FORMATS, warn
@@ -14,7 +14,7 @@ from terralogue.agent.words import word_set
 
 # Words between two wishes, in the six languages; "forest and water" has none of the verbs.
 _ASKS: Final = (
-    r"(?:how (?:much|many|big)|what|which|count|tot up|map|measure|outline|compute|calculate|give|"
+    r"(?:how \w+|what|which|count|tot up|map|measure|outline|compute|calculate|give|"
     r"tell|show|export|save|put|write|find|describe|wie viele?|zähle?|miss|speicher\w*|combien|"
     r"compte|mesure|exporte|cuenta|cuánt\w+|guárda\w*|mide|conta|quant\w+|salva|exporta|mede)\b"
 )
@@ -50,29 +50,58 @@ def with_others(plan: Plan, text: str, plan_part: Callable[[str], Plan]) -> Plan
         text: the turn.
         plan_part: plans one wish alone.
     """
-    if plan.route != "tools" or plan.calls[0].tool not in _ADDED:
-        return plan
     parts = wishes(text)
     others = [(part, plan_part(part)) for part in parts] if len(parts) > 1 else []
+    if plan.route == "refuse" and plan.reason != "unsafe":
+        return _possible(plan, others)
+    if plan.route != "tools" or plan.calls[0].tool not in _ADDED:
+        return plan
     calls: list[ToolCall] = list(plan.calls)
     said = [plan.interpretation]
-    for _, other in others:
+    for part, other in others:
         new = [call for call in other.calls if call.tool in _ADDED and call not in calls]
         if other.route == "tools" and new:
             calls += new
             said.append(other.interpretation)
+        elif other.route in ("answer", "refuse") and not _is_told_anyway(part, other):
+            plan = warn(plan, _left_out(part, other))
     merged = plan.model_copy(update={"calls": tuple(calls), "interpretation": "; then ".join(said)})
-    saved = [part for part, other in others if _saves(other)]
+    saved = [part for part, other in others if _saves(part, other)]
     words = read(text).tokens if not saved else read(saved[0]).tokens
     if saved or _FILES & set(words):
         return _with_files(merged, file_format(words))
     return merged
 
 
-def _saves(plan: Plan) -> bool:
+def _possible(plan: Plan, others: Sequence[tuple[str, Plan]]) -> Plan:
+    """Of a turn that is declined as a whole, its first wish, where that can be met alone."""
+    if not others or others[0][1].route not in ("answer", "tools"):
+        return plan
+    first = others[0][1]
+    for part, other in others[1:]:
+        if other.route == "refuse":
+            first = warn(first, _left_out(part, other))
+    return first if first.warnings else plan
+
+
+def _left_out(part: str, plan: Plan) -> str:
+    """What is said of a wish that was not met in this turn."""
+    if plan.route == "refuse":
+        return f'Left out: "{part}". {plan.message or ""}'.strip()
+    return f'Left out: "{part}"; ask it by itself to have the picture looked at.'
+
+
+def _is_told_anyway(part: str, plan: Plan) -> bool:
+    """Whether a part asks for a file, or how sure the figure is, which every answer says."""
+    return _saves(part, plan) or "why" in read(part).cues
+
+
+def _saves(part: str, plan: Plan) -> bool:
     """Whether a part of a turn asks for a file of what the other parts measure."""
-    asks = plan.route == "clarify" and plan.interpretation.startswith("Export")
-    return asks or [call.tool for call in plan.calls] == ["export"]
+    if [call.tool for call in plan.calls] == ["export"] or plan.interpretation.startswith("Export"):
+        return True
+    question = read(part)
+    return file_format(question.tokens) is not None and not question.mentions and not plan.calls
 
 
 def _with_files(plan: Plan, form: str | None) -> Plan:

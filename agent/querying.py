@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,6 +18,10 @@ from terralogue.vlm.vlm import Query, Task
 
 # Longer requests for a description say more of what is wanted.
 _PLAIN: Final = 8
+_SAME_OF: Final = re.compile(
+    r"(and )?((what|how) about|in|for|now|then) (this( one)?|that one|here|now|today"
+    r"|(in )?(the year )?(19|20)\d\d)( then)?|and (here|now|this one|(19|20)\d\d)"
+)
 # Surroundings of a click: pixels at least, and which part of the scene.
 _NEAR, _PART = 48.0, 6
 
@@ -104,20 +109,27 @@ def around(x: float, y: float, width: int, height: int) -> Box:
     return Box(left, top, min(left + 2 * half, width), min(top + 2 * half, height))
 
 
+def _said_before(inputs: Inputs) -> str | None:
+    return next((turn.content for turn in reversed(inputs.history) if turn.role == "user"), None)
+
+
 def _completed(text: str, inputs: Inputs) -> str:
     """A follow-up such as "and ships?" put into the words of the question before.
 
+    "And what about 2003?" names no thing: it is the question before, of what is loaded now.
     So is a correction, such as "no, I meant the river"; one that asks by itself stands alone.
     """
     typed = read(text)
     question = corrected(typed, inputs)
     corrects = question is not typed
     text = question.text
+    if _SAME_OF.fullmatch(question.english):
+        return _said_before(inputs) or text
     if not question.mentions or len(question.tokens) > 5:
         return text
     if not corrects and not is_followup(question):
         return text
-    said = next((turn.content for turn in reversed(inputs.history) if turn.role == "user"), None)
+    said = _said_before(inputs)
     if said is None:
         return text
     before = read(said)

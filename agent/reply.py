@@ -15,6 +15,13 @@ from terralogue.datasets.errors import InputError
 
 _DATE = re.compile(r"(?<!\d)(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
 _COMPACT = re.compile(r"(?<!\d)((?:19|20)\d{2})(\d{2})(\d{2})(?!\d)")
+# Bands in the words of a reply, by their spyndex short names.
+_BANDS = {
+    "red edge": "RE1", "near infrared": "N", "near-infrared": "N", "nir": "N", "infrared": "N",
+    "swir 1": "S1", "swir1": "S1", "swir 2": "S2", "swir2": "S2", "swir": "S1", "red": "R",
+    "green": "G", "blue": "B", "coastal": "A",
+}  # fmt: skip
+_BAND = re.compile(rf"\b({'|'.join(_BANDS)})\b", re.IGNORECASE)
 # Below this, two words are rather two words than one with a slip in it.
 _ALIKE = 0.8
 # A longer reply says more than the option that it mentions.
@@ -111,14 +118,21 @@ def _settle_sensor(world: World, state: State, reply: str, options: list[str]) -
     unknown = [scene for scene in world.facts(state["scenes"]) if scene.sensor is None]
     alike = [scene for scene in unknown if list(scene.sensor_options) == options] or unknown
     # A colon begins the order of the bands, as in landsat5:S1,N,R,G.
-    sensor = (None if ":" in reply else pick(reply, options)) or reply.strip()
+    chosen = None if ":" in reply else pick(reply, options)
+    sensor = f"{chosen}{_order(reply)}" if chosen else reply.strip()
     try:
         for scene in alike:
             world.set_sensor(scene.id, sensor)
     except InputError as error:
         # A sensor that does not fit is said, or the same question would come without a reason.
-        return [str(error)] if sensor in options else None
+        return [str(error)] if chosen else None
     return [f"{scene.name} was read as {sensor}, as you said." for scene in alike]
+
+
+def _order(reply: str) -> str:
+    """The order of the bands that a reply names in words, as in ":S1,N,R,G"; "" for none."""
+    named = [_BANDS[found.lower()] for found in _BAND.findall(reply)]
+    return f":{','.join(named)}" if len(named) > 1 else ""
 
 
 def _settle_time(world: World, state: State, reply: str, options: list[str]) -> list[str] | None:

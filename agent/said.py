@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from terralogue.agent.lexicon import ENGLISH_NOUN
+from terralogue.agent.lexicon import ENGLISH_NOUN, plain_noun
 from terralogue.agent.world import Look, Looked
 from terralogue.datasets.samples import Box
 from terralogue.vlm.vlm import Reading
@@ -42,12 +42,6 @@ _KNOWN: Final = 1.0
 # tenth tells how open it is.
 _WORTH, _WEIGHED = 1 / 3, 0.1
 _LARGE: Final = 640
-_NOUNS: Final = {"snow_ice": "snow and ice", "built_up": "built-up area"}
-
-
-def noun(target: str) -> str:
-    """A target in plain words."""
-    return _NOUNS.get(target, target.replace("_", " "))
 
 
 def count_in(text: str) -> float | None:
@@ -222,7 +216,7 @@ def _helps(
         lines.append(f"Measure instead, for instance: {examples(measurable, target, areas)}")
         if target is None or not any(target in found for found in measurable.values()):
             lines += [
-                f"Measurable on {names.get(scene, scene)}: {', '.join(map(noun, found))}."
+                f"Measurable on {names.get(scene, scene)}: {', '.join(map(plain_noun, found))}."
                 for scene, found in measurable.items()
                 if found
             ]
@@ -241,7 +235,7 @@ def examples(
     shared = [
         t for t in next(iter(measurable.values())) if all(t in s for s in measurable.values())
     ]
-    thing = noun(target if target in shared else (shared or ["vegetation"])[0])
+    thing = plain_noun(target if target in shared else (shared or ["vegetation"])[0])
     unit = ", in hectares" if areas else ""
     asked = [f"how much is {thing}{unit}?"]
     if len(measurable) > 1:

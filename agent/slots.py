@@ -9,7 +9,6 @@ from typing import Final
 
 from terralogue.agent import lexicon, targets
 from terralogue.agent.corrections import correction
-from terralogue.agent.facts import views
 from terralogue.agent.plan import Inputs
 from terralogue.agent.questions import Question, read
 from terralogue.agent.wanted import Wanted
@@ -34,6 +33,15 @@ _EARLIER: Final = re.compile(
 _IN: Final = re.compile(rf"\b(in|on|of|at) the (first|other|\w+er|\w+est|previous) {_SCENE}\b")
 # A turn of so few words may leave what it is about to the turn before.
 _BRIEF: Final = 6
+# Single crowns, which are outlined one by one.
+_CROWNS: Final = re.compile(r"\b(each|every|individual|single|crowns?)\b")
+_HOW_MANY_THINGS: Final = re.compile(r"\bhow many (\w+ )?things\b")
+_GROWTH: Final = re.compile(
+    r"\b((get|got|gotten|become|became|getting|grown?) (any |much |a lot )?"
+    r"(bigger|smaller|larger|wider|narrower|fuller|emptier)|grow|grows|grew|growing|grown|shrink\w*"
+    r"|shrank|shrunk|expand\w*|spread|spreading|rise|risen|rose|rising|reced\w+|retreat\w*"
+    r"|increas\w+|decreas\w+|disappear\w*|vanish\w*|swell\w*|swollen|widen\w*)\b"
+)
 _NAMES_A_TARGET: Final = frozenset({"measure", "count", "change", "series"})
 # Things that are counted rather than measured as an area.
 _SINGLE: Final = frozenset({"ship", "aircraft", "vehicle", "storage_tank"})
@@ -53,8 +61,8 @@ def fill(question: Question, act: str, inputs: Inputs) -> Wanted:
     if target is None and act in _NAMES_A_TARGET and lexicon.index_name(question.tokens) is None:
         near = targets.nearest(question.tokens, lexicon.COUNTABLE if act == "count" else None)
         target = near.target if near else None
-    if target == "tree" and act != "count" and not all(s.resolves(target) for s in views(inputs)):
-        # Where single trees cannot be told apart, trees are an area.
+    if target == "tree" and act != "count" and not _CROWNS.search(question.english):
+        # Trees that are not counted are an area.
         target = "tree_cover"
     return Wanted(
         question,
@@ -91,6 +99,9 @@ def understand(question: Question, inputs: Inputs, acts: Acts) -> Wanted:
     """
     question = completed(corrected(question, inputs), inputs)
     act = next(iter(acts(question, inputs)))
+    act = _by_dates(question, act, inputs)
+    if act == "measure" and _HOW_MANY_THINGS.search(question.shape):
+        act = "count"
     if act == "count" and "people" in question.cues and not _countable(question):
         act = "tiny"
     wanted = fill(question, act, inputs)
@@ -100,6 +111,23 @@ def understand(question: Question, inputs: Inputs, acts: Acts) -> Wanted:
     if act == "repeat":
         return _repeated(wanted, earlier)
     return _completed(wanted, earlier)
+
+
+def _by_dates(question: Question, act: str, inputs: Inputs) -> str:
+    """A look at what grew or shrank is a measurement where there are dates to measure it on.
+
+    How much there was on one of two dates is no change.
+    """
+    cues = question.cues
+    if act == "change" and _IN.search(question.english) and not cues & {"change", "worse"}:
+        return "measure"
+    named = lexicon.best(question.mentions)
+    if act not in ("look", "look_change") or named is None or named.target in lexicon.COUNTABLE:
+        return act
+    n = len(inputs.scenes)
+    if n > 2 and "change" in cues:
+        return "series"
+    return "change" if n == 2 and _GROWTH.search(question.english) else act
 
 
 def corrected(question: Question, inputs: Inputs) -> Question:

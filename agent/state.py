@@ -24,6 +24,8 @@ class State(TypedDict, total=False):
     """GeoJSON that questions are confined to, until other scenes or another region are given."""
     last_artefact: str | None
     """Id of the newest data file, for "export that"."""
+    looked: str
+    """What the latest look at a picture rested on, in a sentence."""
     measured: list[dict[str, Any]]
     """The latest calls with their results and what was known of the scenes, to be used again."""
 

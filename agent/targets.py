@@ -31,7 +31,8 @@ _PLAIN: Final = word_set(
     "now still today long wide far see look need want know please thing things stuff one "
     "ones them it they who will got going each every per detect locate calculate compute "
     "estimate determine value values region site plot place spot ground land surface cover "
-    "covered coverage show highlight trace delineate"
+    "covered coverage show highlight trace delineate storm storms gale gales hurricane cyclone "
+    "tornado typhoon wind winds weather hail quake earthquake drought heatwave"
 )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from terralogue.agent import lexicon
 from terralogue.agent import templates_plain as plain
 from terralogue.agent.facts import SceneView, by_date
+from terralogue.agent.lexicon import plain_noun
 from terralogue.agent.plan import LAST, Plan
 from terralogue.agent.questions import Question
 from terralogue.agent.wanted import (
@@ -156,10 +157,15 @@ def _count(wanted: Wanted) -> Plan:
         return open_region
     scene = wanted.meant
     return plan_of(
-        f"Count every {target.replace('_', ' ')} in {scene.title}{_inside(wanted)}",
+        f"Count in {scene.title}{_inside(wanted)}: {_counted(target)}",
         call(wanted, "detect_objects", scene=scene.id, target=target),
         target=target,
     )
+
+
+def _counted(target: str) -> str:
+    noun = lexicon.ENGLISH_NOUN.get(target, plain_noun(target))
+    return noun if noun.endswith("s") or target == "aircraft" else f"{noun}s"
 
 
 def _counts_another(wanted: Wanted, noun: str | None) -> bool:

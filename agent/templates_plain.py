@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from terralogue.agent import places
@@ -17,6 +18,7 @@ from terralogue.agent.wanted import (
 )
 from terralogue.agent.words import word_set
 
+LOOK: Final = "Look at the image and answer in words"
 _COLOUR: Final = word_set(
     "colour color colours colors coloured colored green greener brown browner blue red yellow "
     "turquoise murky muddy orange grey gray pink black verde verdes vert verte rot braun blau"
@@ -25,6 +27,19 @@ _TWO: Final = ("two images", "two pictures", "two scenes", "both images",
                "which image", "which picture", "other image", "other scene", "which scene",
                "both scenes", "both pictures", "which date", "which of the dates")  # fmt: skip
 _BAND_WORDS: Final = {"infrared": "N", "nir": "N", "swir": "S1", "shortwave": "S1"}
+_HEAT: Final = word_set(
+    "hot warm cold temperature temperatures heat lst thermal temperatur chaud chaude caliente "
+    "temperatura quente caldo calda"
+)
+_HEIGHT: Final = word_set(
+    "height heights high altitude elevation elevations hohe hoch hauteur altura altitud altezza "
+    "alto alta haut slope slopes terrain"
+)
+# One date held against another that is not here: "greener than last year".
+_REMEMBERED: Final = re.compile(
+    r"\bthan (it (was|used to be)|before|last|(a|one|two|the) (\w+ )?"
+    r"(years?|months?|weeks?|summers?|winters?) (ago|before)|the previous|in (19|20)\d\d)\b"
+)
 _TOO_FINE_TO_SEE: Final = frozenset({"vehicle", "aircraft"})
 _INTENT_OPTIONS: Final = (
     "describe what is in the image", "measure a land cover (which?)", "compute a vegetation index",
@@ -34,7 +49,7 @@ _INTENT_OPTIONS: Final = (
 
 def look(wanted: Wanted) -> Plan:
     """Look at the image and answer in words."""
-    purpose = "Look at the image and answer in words"
+    purpose = LOOK
     if empty := no_scene(wanted, purpose):
         return empty
     words = wanted.question.english
@@ -53,7 +68,8 @@ def look(wanted: Wanted) -> Plan:
             purpose, "sensor",
             f"That takes the bands {', '.join(lacks)}, which {wanted.meant.title} does not have.",
         )  # fmt: skip
-    if any(pair in words for pair in _TWO) and len(wanted.scenes) < 2:
+    compares = any(pair in words for pair in _TWO) or _REMEMBERED.search(words)
+    if compares and len(wanted.scenes) < 2:
         return question(purpose, "second_scene", "Which second scene should it be compared to?")
     if wanted.target in _TOO_FINE_TO_SEE and not any(
         s.gsd is None or s.gsd < 10 for s in wanted.scenes
@@ -188,6 +204,19 @@ def vague(wanted: Wanted) -> Plan:
 
 def sensor(wanted: Wanted) -> Plan:
     """Decline a quantity that no band records."""
+    words = set(wanted.question.tokens)
+    if _HEAT & words and (warm := next((s for s in wanted.scenes if s.thermal), None)):
+        return refusal(
+            "Measure surface temperature", "sensor",
+            f"{warm.title} has a thermal band, but no tool here turns it into a temperature. Land "
+            "cover, indices and change can be measured here.",
+        )  # fmt: skip
+    if _HEIGHT & words and (heights := next((s for s in wanted.scenes if s.elevation), None)):
+        return refusal(
+            "Measure heights", "sensor",
+            f"{heights.title} holds heights, but no tool here summarises them. Land cover, indices "
+            "and change can be measured on images.",
+        )  # fmt: skip
     return refusal(
         "Measure a quantity that these scenes do not record", "sensor",
         "These bands do not record that quantity (depth, height, temperature, gases and the like); "

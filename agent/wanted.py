@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from terralogue.agent.compat import ask, refuse
 from terralogue.agent.facts import SceneView, by_date, views
+from terralogue.agent.lexicon import plain_noun
 from terralogue.agent.plan import Inputs, Plan, ToolCall
 from terralogue.agent.questions import Question
 from terralogue.datasets.errors import MissingSlot, RefusalReason
@@ -63,7 +64,7 @@ class Wanted:
     @property
     def noun(self) -> str:
         """The target in plain words."""
-        return (self.target or "any change").replace("_", " ")
+        return plain_noun(self.target) if self.target else "any change"
 
 
 def plan_of(interpretation: str, *calls: ToolCall, target: str | None = None) -> Plan:

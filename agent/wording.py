@@ -16,6 +16,8 @@ _SHOWN: Final = 10
 _TURNED: Final = 4
 # Below this a Mann-Kendall p is commonly called significant.
 _SIGNIFICANT: Final = 0.05
+# Percent of a scene below which the figures say little about the whole.
+_MOSTLY: Final = 60
 
 
 def describe(result: Result, *, confined: bool = False) -> str:
@@ -115,7 +117,8 @@ def _visibility(result: Result, confined: bool, when: str = "") -> str:
     if number(seen["value"]) == "100":
         return f"All of {whole} {how}."
     text = f"{_said(seen)} of {whole} {how}"
-    return f"{text}; {_said(hidden)} was hidden by cloud or had no data." if hidden else f"{text}."
+    text += f"; {_said(hidden)} was hidden by cloud or had no data." if hidden else "."
+    return f"{text} What is there is unknown." if seen["value"] < _MOSTLY else text
 
 
 def _index(result: Result, confined: bool) -> str:

@@ -59,7 +59,8 @@ def test_an_index_is_checked_under_the_name_that_people_use(sensor: str, route: 
         ("vehicle", "rgb_aerial", "tools"),
         ("building", "sentinel2", "refuse"),
         ("building", "rgb_satellite", "tools"),
-        ("ship", "sentinel2", "refuse"),
+        ("ship", "landsat8", "refuse"),
+        ("ship", "sentinel2", "tools"),
         ("ship", "sentinel1", "tools"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from terralogue.agent.llm_planner import LlmPlanner, tool_schemas
+from terralogue.agent.llm_planner import MOST_CALLS, LlmPlanner, tool_schemas
 from terralogue.agent.plan import Inputs, SceneFacts, Turn
 from terralogue.datasets.errors import InputError
+from terralogue.datasets.vague_seeds import FOLDER
 
 SCENES = (
     SceneFacts(id="s1", name="a.tif", sensor="sentinel2", date="2020-06-01"),
@@ -29,6 +31,7 @@ class ChatServer(ThreadingHTTPServer):
         self.replies: list[tuple[int, bytes]] = []
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
+        self.waits = 0.0
 
     @property
     def url(self) -> str:
@@ -71,11 +74,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append(json.loads(self.rfile.read(length)))
         self.server.keys.append(self.headers.get("Authorization"))
         status, body = self.server.replies.pop(0)
+        threading.Event().wait(self.server.waits)
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.end_headers()
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Keep the test output quiet."""
@@ -244,3 +249,48 @@ def test_every_schema_is_closed_and_requires_only_what_it_names() -> None:
         parameters = schema["function"]["parameters"]
         assert parameters["additionalProperties"] is False
         assert set(parameters["required"]) <= set(parameters["properties"])
+
+
+def test_the_model_sees_examples_of_every_route_and_of_no_held_out_part(server: ChatServer) -> None:
+    server.will_call(("answer_from_image", {"interpretation": "x"}))
+    LlmPlanner(server.url, "m").plan("how big is the reservoir", INPUTS)
+    system = server.requests[0]["messages"][0]["content"]
+    examples = system.split("what is right):\n")[1].splitlines()
+    assert len(examples) == 8
+    assert sum("answer_from_image" in line for line in examples) == 2
+    assert sum("ask_user" in line for line in examples) == 2
+    assert sum("): refuse" in line for line in examples) == 2
+    asked = {line.split('" (')[0].lstrip('"') for line in examples}
+    for part in ("val", "test"):
+        lines = (FOLDER / f"{part}.jsonl").read_text(encoding="utf-8").splitlines()
+        held = {json.loads(line)["query"] for line in lines}
+        # Short questions such as "stats?" may be asked in two parts.
+        assert not {query for query in asked & held if len(query.split()) > 3}
+
+
+def test_a_plan_of_too_many_steps_is_malformed(server: ChatServer) -> None:
+    many = [("segment", {"scene": "s1", "target": "water"})] * (MOST_CALLS + 1)
+    server.will_call(*many)
+    server.will_call(*many[:2])
+    plan = LlmPlanner(server.url, "m").plan("x", INPUTS)
+    assert len(plan.calls) == 2
+    assert "more than 12" in server.requests[1]["messages"][-1]["content"]
+
+
+def test_a_model_that_takes_too_long_is_one_clear_error(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("terralogue.agent.llm_planner.SECONDS", 0.2)
+    server.waits = 0.6
+    server.will_call(("answer_from_image", {"interpretation": "x"}))
+    with pytest.raises(InputError, match=r"took longer than 0.2 s for one plan"):
+        LlmPlanner(server.url, "m").plan("x", INPUTS)
+
+
+def test_a_file_of_the_same_plan_is_of_the_call_before_it(server: ChatServer) -> None:
+    server.will_call(
+        ("segment", {"scene": "s1", "target": "water"}), ("export", {"format": "geojson"})
+    )
+    plan = LlmPlanner(server.url, "m").plan("x", INPUTS)
+    assert plan.route == "tools"
+    assert plan.calls[1].arguments == {"format": "geojson", "artefact": "result 1"}

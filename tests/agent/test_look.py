@@ -309,6 +309,26 @@ def test_the_embedded_model_gets_english(look: Begin, write_scene: WriteScene) -
     assert eyes.asked[0].question == "Gibt es hier Wasser?"
 
 
+def test_an_earlier_look_is_explained_by_who_looked_at_what(
+    look: Begin, write_scene: WriteScene
+) -> None:
+    ask, eyes = look(YES)
+    ask("Is there a river?", write_scene("coast.tif"))
+    looks = len(eyes.asked)
+    answer = ask("why?")
+    assert len(eyes.asked) == looks
+    assert "Read off the picture of coast.tif by eyes; nothing was measured." in answer.answer
+
+
+def test_what_about_another_year_asks_the_same_of_the_new_picture(
+    look: Begin, write_scene: WriteScene
+) -> None:
+    ask, eyes = look(YES, YES)
+    ask("Is there a river?", write_scene("a.tif"))
+    ask("and what about 2003?", write_scene("b.tif"))
+    assert [query.question for query in eyes.asked] == ["Is there a river?"] * 2
+
+
 def test_an_earlier_answer_is_explained_without_another_look(
     look: Begin, write_scene: WriteScene
 ) -> None:

@@ -87,3 +87,36 @@ def test_a_chosen_option_is_planned_as_it_says() -> None:
         asked = AERIAL.model_copy(update={"history": tuple(Turn(**turn) for turn in turns)})
         made = plan(reply, asked)
         assert [call.tool for call in made.calls] == [tool]
+
+
+def test_things_that_the_words_join_are_each_measured() -> None:
+    made = plan("Find every storage tank and plane", AERIAL)
+    assert [call.arguments["target"] for call in made.calls] == ["storage_tank", "aircraft"]
+    covers = plan("How much wood, water and meadow is there?", OPTICAL)
+    targets = [call.arguments["target"] for call in covers.calls]
+    assert targets == ["tree_cover", "water", "grassland"]
+
+
+@pytest.mark.parametrize(
+    "text", ["How many houses are by the river?", "How much flood water is there?"]
+)
+def test_a_word_that_says_where_or_of_what_kind_is_no_second_thing(text: str) -> None:
+    inputs = AERIAL if "houses" in text else OPTICAL
+    assert len(plan(text, inputs).calls) == 1
+
+
+def test_what_the_pixels_do_not_allow_is_left_out_in_words() -> None:
+    made = plan("Map the water and the houses", OPTICAL)
+    assert [call.arguments["target"] for call in made.calls] == ["water"]
+    assert any(warning.startswith("Left out: building. A pixel of") for warning in made.warnings)
+
+
+def test_a_wish_that_cannot_be_met_does_not_take_the_other_along() -> None:
+    made = plan("What is the biggest building here and how tall is it?", AERIAL)
+    assert made.route == "answer"
+    assert any('Left out: "how tall is it?"' in warning for warning in made.warnings)
+
+
+def test_a_wish_that_leans_on_a_refused_one_is_refused_with_it() -> None:
+    made = plan("Compute NDVI and tell me where it is lowest", AERIAL)
+    assert (made.route, made.reason) == ("refuse", "sensor")

@@ -144,6 +144,15 @@ def test_a_sensor_may_come_with_the_order_of_its_bands(
     assert area(answer) == pytest.approx(HECTARES, rel=2e-3)
 
 
+def test_the_order_of_bands_may_come_in_words(
+    session: ChatSession, write_scene: WriteScene
+) -> None:
+    scene = write_scene("mystery.tif", lake()[::-1], bands=("", "", "", ""), date=None)
+    session.ask("How much water?", scene)
+    answer = session.ask("PlanetScope, the bands are near infrared, red, green and blue")
+    assert area(answer) == pytest.approx(HECTARES, rel=2e-3)
+
+
 def test_a_missing_date_is_asked_for_and_kept(
     session: ChatSession, write_scene: WriteScene
 ) -> None:

@@ -33,6 +33,12 @@ def test_an_area_is_told_with_its_share_and_what_was_hidden() -> None:
     assert "of the region could be seen" in describe(found, confined=True)
 
 
+def test_where_much_was_hidden_what_is_there_is_called_unknown() -> None:
+    figures = {**WATER, "observed_share": (45.5, "%"), "hidden_area": (5.49, "ha")}
+    text = describe(result("segment", figures, area_label="Water"))
+    assert text.endswith("5.49 ha was hidden by cloud or had no data. What is there is unknown.")
+
+
 def test_without_ground_the_share_is_told_first() -> None:
     figures = {"pixels": (1024.0, "px"), "share": (25.0, "%"), "observed_share": (100.0, "%")}
     found = result("segment", figures, pixels_label="Water")
