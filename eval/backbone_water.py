@@ -6,7 +6,7 @@ The encoders are the EfficientNet-B4 of the two six-band networks of ukis-csmask
 takes the levels of their pyramid, the last map of their own decoder, the bands and three indices.
 What is taken for a fold of places is chosen on the next one: the product level that the encoder was
 trained for, and then whether its last two stages are trained along. The decoder on bands and
-indices alone says what an encoder adds.
+indices alone says what an encoder adds: nothing (figures in the card of the water network).
 
 Needs segmentation-models-pytorch and ukis-csmask.
 """

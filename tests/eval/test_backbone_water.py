@@ -59,7 +59,8 @@ def test_held_out_places_are_told_and_the_choice_is_one_of_the_methods(
     chips: Chips, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(backbone_water, "encoder_of", small_encoder)
-    monkeypatch.setattr(backbone_water, "STEPS", 10)
+    monkeypatch.setattr(backbone_water, "STEPS", 12)
+    monkeypatch.setattr(backbone_water, "_BATCH", 3)
     monkeypatch.setattr(backbone_water, "TUNED", 2)
     found = cross_validated(Water(chips))
     assert set(found) == {"plain", "l1c", "l2a", "tuned", "chosen"}
