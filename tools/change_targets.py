@@ -88,7 +88,12 @@ def target_change(pair: Pair, target: str, window: Window, run: Run) -> Prepared
 
     smooth = _SPECKLE if index in _RADAR else 0.0
     names = [each.name for each in found]
-    why = f"the class of either date by the models of segment: before {names[0]}, after {names[1]}"
+    by = (
+        f"{names[0]}, on both dates"
+        if names[0] == names[1]
+        else f"before {names[0]}, after {names[1]}"
+    )
+    why = f"the class of either date by the models of segment: {by}"
     warnings = [text for each in found for text in each.warnings]
     difference = TargetChange(pair, index, sign, states, smooth=smooth)
     if index in ("MNDWI", "NDWI"):

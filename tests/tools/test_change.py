@@ -75,6 +75,8 @@ def test_gain_and_loss_of_water_have_their_areas_and_files(make_scene: MakeScene
     assert found["net_area"] == pytest.approx(-11.0, rel=0.02)
     assert found["before_area"] == pytest.approx(20.0, rel=0.01)
     assert found["observed_share"] == pytest.approx(100)
+    # One model on both dates is told once.
+    assert change.why.endswith(", on both dates")
     with rasterio.open(change.artefacts[0].path) as mask:
         codes = mask.read(1)
         assert mask.nodata == 255
