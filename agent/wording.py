@@ -79,7 +79,9 @@ def _count(result: Result, confined: bool) -> str:
     if low and high and count["value"]:
         least, most = number(low["value"]), number(high["value"])
         text += f", probably between {least} and {most} in all"
-    elif high and high["value"]:
+    elif high is None:
+        text += "; how many were missed is not known"
+    elif high["value"]:
         text += f"; there may be up to {number(high['value'])}"
     density = _first(result, "density")
     per = f" That is {number(density['value'])} per hectare." if density else ""

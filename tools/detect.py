@@ -95,7 +95,7 @@ def detect_objects(
         measurements=measurements,
         artefacts=[vectors, _draw(scene, placed, target, choice, counted, measurements, run)],
         warnings=each_once([*_warnings(scene, choice, placed, clouds), *_doubts(target, facts)]),
-        confidence=round(float(probabilities.mean()), 3) if len(probabilities) else None,
+        confidence=_confidence(facts, probabilities),
         target=target,
         model=choice.row.name,
         threshold=facts.threshold,
@@ -107,6 +107,12 @@ def detect_objects(
             for edges, p in list(zip(counted.boxes, probabilities, strict=True))[:_SHOWN]
         ],
     )
+
+
+def _confidence(facts: ClassFacts, probabilities: NDArray[np.float64]) -> float | None:
+    """Mean probability of what was counted; None where that was not measured for the class."""
+    known = len(probabilities) > 0 and not facts.borrowed
+    return round(float(probabilities.mean()), 3) if known else None
 
 
 def _method(choice: DetectorChoice, facts: ClassFacts) -> str:

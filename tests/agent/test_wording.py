@@ -72,10 +72,11 @@ def test_a_count_whose_error_is_unknown_is_told_without_an_interval_and_trees_by
 ):
     figures = {"count": (12.0, "1"), "density": (74.0, "per ha")}
     found = result("detect_objects", figures, count_label="Trees")
-    assert describe(found) == "Trees: 12 found. That is 74 per hectare."
+    unknown = "how many were missed is not known"
+    assert describe(found) == f"Trees: 12 found; {unknown}. That is 74 per hectare."
     check_figures(describe(found), [found])
     none = result("detect_objects", {"count": (0.0, "1")}, count_label="Vehicles")
-    assert describe(none) == "Vehicles: none found."
+    assert describe(none) == f"Vehicles: none found; {unknown}."
 
 
 def test_change_tells_gain_loss_and_net() -> None:

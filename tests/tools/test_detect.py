@@ -154,6 +154,7 @@ def test_an_interval_that_was_never_measured_is_not_given(
     monkeypatch.setattr(detectors, "DETECTORS", rows)
     found = detect_objects(scene, "aircraft", run=run)
     assert set(told(found)) == {"count", "observed_share"}
+    assert found.confidence is None
     assert any("not known for aircraft" in each for each in found.warnings)
 
 
