@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,15 @@ from terralogue.agent.templates import plan_for
 from terralogue.agent.together import with_companions
 from terralogue.agent.wanted import Wanted
 
+# In the six languages; what the rough translation leaves as it was typed.
+_PART: Final = re.compile(
+    r"\b(?:(?:(?:north|south|east|west)(?:ern)?|upper|lower|left|right|top|bottom)[ -]?(?:hand )?"
+    r"(?:half|third|quarter|part|corner)"
+    r"|(?:nord|sud|ost|west|ober|unter|link|recht)\w* ?(?:halfte|drittel|viertel|teil|ecke)"
+    r"|(?:moitie|partie|mitad|parte|metade|meta|share) (?:\w+ )?(?:nord|norte|sud|sur|sul|est|este|"
+    r"leste|ouest|oeste|ovest|gauche|droite|izquierda|derecha|esquerda|direita|sinistra|destra|"
+    r"superior\w*|inferior\w*))\b"
+)
 # Acts less likely than this, or beyond so many, are not tried.
 LEAST: Final = 0.01
 MOST: Final = 8
@@ -102,9 +112,17 @@ def candidates(
 
 
 def _with_region(plan: Plan, wanted: Wanted) -> Plan:
-    """A question where the words refer to a drawn region and none has arrived."""
-    if plan.route == "tools" and wanted.asks_region and wanted.inputs.region is None:
+    """A question where the words refer to a drawn region, or to a part, and none has arrived."""
+    if plan.route != "tools" or wanted.inputs.region is not None:
+        return plan
+    if wanted.asks_region:
         return compat.ask(plan, "region", "No region has arrived: draw the area that is meant.")
+    if _PART.search(wanted.question.english):
+        return compat.ask(
+            plan, "region",
+            "A part of a scene cannot be measured from words: give it as a region, or ask again "
+            "without it for the whole.",
+        )  # fmt: skip
     return plan
 
 

@@ -44,6 +44,17 @@ def test_a_share_of_water_is_measured() -> None:
     assert "2022-06-01" in made.interpretation
 
 
+@pytest.mark.parametrize(
+    "query",
+    ["How much water, only in the eastern half?", "how much forest is in the upper left corner",
+     "Wie viel Wasser gibt es in der östlichen Hälfte?", "Quelle est la surface en eau dans la moitié nord ?"],
+)  # fmt: skip
+def test_a_part_that_is_named_in_words_is_asked_for_and_not_ignored(query: str) -> None:
+    made = plan(query, ONE)
+    assert (made.route, made.missing_slot) == ("clarify", "region")
+    assert plan(query, ONE, region=REGION).route == "tools"
+
+
 def test_the_unit_and_the_drawn_region_go_along() -> None:
     made = plan("how many acres of forest are in my polygon", ONE, region=REGION)
     assert made.calls[0].arguments == {
