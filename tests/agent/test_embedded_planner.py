@@ -47,7 +47,8 @@ def test_a_share_of_water_is_measured() -> None:
 @pytest.mark.parametrize(
     "query",
     ["How much water, only in the eastern half?", "how much forest is in the upper left corner",
-     "Wie viel Wasser gibt es in der östlichen Hälfte?", "Quelle est la surface en eau dans la moitié nord ?"],
+     "Wie viel Wasser gibt es in der östlichen Hälfte?",
+     "Quelle est la surface en eau dans la moitié nord ?"],
 )  # fmt: skip
 def test_a_part_that_is_named_in_words_is_asked_for_and_not_ignored(query: str) -> None:
     made = plan(query, ONE)
