@@ -27,6 +27,7 @@ TOOL_TITLES: Final = {
     "search_changes": "search the archive for changes",
     "search_catalog": "search satellite catalogues",
     "export": "export a result",
+    "recommend_model": "say which model suits a scene and a target",
 }
 EXPORT_FORMATS: Final = ("cog", "geojson", "geopackage", "csv", "png")
 # Targets that only a learned model tells apart, and the wider one that can stand in for them.

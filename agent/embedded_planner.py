@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from terralogue.agent.advising import advice
+from terralogue.agent.compat import check
 from terralogue.agent.corrections import chosen
 from terralogue.agent.plan import Inputs, Plan
 from terralogue.agent.planner_choice import candidates, choose, weigh
@@ -35,6 +37,9 @@ class EmbeddedPlanner:
         return plan.model_copy(update={"planner": NAME})
 
     def _one(self, question: str, inputs: Inputs) -> Plan:
+        asked = read(question)
+        if (plan := advice(asked, inputs)) is not None:
+            return check(plan, inputs)
         heads = self._heads or shipped()
-        found, outcomes = candidates(read(question), inputs, heads)
+        found, outcomes = candidates(asked, inputs, heads)
         return choose(weigh(found, outcomes, heads.decision), heads.decision)

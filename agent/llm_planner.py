@@ -81,6 +81,7 @@ _SCHEMAS: Final[dict[str, tuple[dict[str, Any], int]]] = {
     ),
     "search_catalog": ({"place": _text("place name"), "period": _text("time")}, 2),
     "export": ({"format": _text("file", ("cog", "geojson", "geopackage", "csv", "report"))}, 1),
+    "recommend_model": ({"scene": _SCENE, "target": _TARGET}, 2),
     "answer_from_image": ({"interpretation": _text("the question in plain words")}, 1),
     "ask_user": (
         {
@@ -303,7 +304,12 @@ def _with_marks(
         filled["x"], filled["y"] = inputs.point
     if name == "export":
         filled["artefact"] = result_of(before) if before else inputs.last_artefact or LAST
-    takes_region = name not in ("describe_scene", "segment_at_point", "export")
+    takes_region = name not in (
+        "describe_scene",
+        "segment_at_point",
+        "export",
+        "recommend_model",
+    )
     if takes_region and not name.startswith("search_") and inputs.region is not None:
         filled["region"] = inputs.region
     return filled

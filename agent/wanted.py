@@ -14,7 +14,14 @@ from terralogue.datasets.errors import MissingSlot, RefusalReason
 
 TARGET_OPTIONS: Final = ("water", "vegetation", "bare soil", "built-up land")
 _WITHOUT_REGION: Final = frozenset(
-    {"describe_scene", "segment_at_point", "search_archive", "search_changes", "export"}
+    {
+        "describe_scene",
+        "segment_at_point",
+        "search_archive",
+        "search_changes",
+        "export",
+        "recommend_model",
+    }
 )
 
 

@@ -123,6 +123,22 @@ def _visibility(result: Result, confined: bool, when: str = "") -> str:
     return f"{text} What is there is unknown." if seen["value"] < _MOSTLY else text
 
 
+def _advice(result: Result, confined: bool) -> str:
+    """Models that are ready, one a line, and what could be had besides."""
+    ready = [model for model in result["models"] if model["ready"]]
+    others = [model for model in result["models"] if not model["ready"]]
+    text = f"{result['title']}:"
+    if result["taken"]:
+        text += f" {result['taken']} is taken for this scene."
+    if not ready:
+        text += " none is ready to use here."
+    lines = [f"- {model['name']}: {model['why']}" for model in ready]
+    if others:
+        names = "; ".join(f"{model['name']} ({model['lacks']})" for model in others[:_SHOWN])
+        lines.append(f"- To be had besides: {names}.")
+    return "\n".join([text, *lines])
+
+
 def _index(result: Result, confined: bool) -> str:
     spread = _spread(result)
     if not spread:
@@ -267,4 +283,5 @@ _SENTENCES: Final[dict[str, Callable[[Result, bool], str]]] = {
     "search_archive": _search,
     "search_changes": _search,
     "export": _exported,
+    "recommend_model": _advice,
 }

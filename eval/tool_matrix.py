@@ -112,6 +112,7 @@ async def fill(client: Client, place: Place, targets: Sequence[str]) -> list[Cel
             masks += [each for each in (found or {}).get("artefacts", ()) if each["kind"] == "mask"]
         width, height = told.get("width", 1), told.get("height", 1)
         middle = {"x": width / 2, "y": height / 2}
+        await caller.call("recommend_model", "recommend_model", scene=scene, target=targets[0])
         await caller.call("segment_at_point", "segment_at_point", scene=scene, **middle)
         await caller.call("detect_objects", "detect_objects", scene=scene, target="vehicle")
         await caller.call("compute_index", "compute_index", scene=scene, index="NDVI")

@@ -100,6 +100,28 @@ class SceneDescription(ToolResult):
     )
 
 
+class SuggestedModel(_Model):
+    """One model that could be used."""
+
+    name: str
+    why: str
+    score: float | None = Field(
+        description="IoU or F1 as measured here, or published mean IoU, 0 to 1"
+    )
+    ready: bool = Field(description="Usable as it is")
+    licence: str = Field(description="Of the weights; empty where they come with the package")
+    lacks: str = Field(description="What is to be done before it can be used; empty where ready")
+
+
+class ModelAdvice(ToolResult):
+    """`recommend_model`."""
+
+    sensor: str
+    target: str
+    taken: str | None = Field(description="What `segment` takes for this scene by itself")
+    models: list[SuggestedModel] = Field(description="The best first")
+
+
 class Segmentation(ToolResult):
     """`segment`."""
 

@@ -45,6 +45,7 @@ from pydantic import AnyUrl, ValidationError
 
 from terralogue.datasets.errors import EOError, InputError, WorkspaceError
 from terralogue.tools import describe
+from terralogue.tools.advise import recommend_model
 from terralogue.tools.arguments import Interface, SceneId, interface
 from terralogue.tools.at_point import segment_at_point
 from terralogue.tools.change import detect_change
@@ -101,6 +102,7 @@ TOOLS: dict[str, ToolFunction] = {
     "search_archive": search_archive,
     "search_changes": search_changes,
     "export": export,
+    "recommend_model": recommend_model,
 }
 # The values of an argument where the docstring only names a table; an agent plans with them.
 CHOICES = {"segment": {"target": tuple(TITLES)}, "detect_objects": {"target": COUNTED}}

@@ -121,6 +121,8 @@ def test_a_walk_through_every_tool(tmp_path: Path, store: Store, tiny_checkpoint
         assert (await checked("describe_scene", scene=before))["sensor"] == "sentinel2_l2a"
         water = await checked("segment", scene=before, target="water", unit="km2")
         assert water["measurements"][0]["unit"] == "km2"
+        advice = await checked("recommend_model", scene=before, target="water")
+        assert advice["taken"] in {model["name"] for model in advice["models"]}
         clicked = await checked("segment_at_point", scene=before, x=20, y=30)
         assert (clicked["x"], clicked["y"]) == (20, 30)
         ships = await checked("detect_objects", scene=before, target="ship")
