@@ -109,12 +109,14 @@ class Expectation:
     Attributes:
         grid: that windows refer to.
         expected: sum of probability times area in square metres, or in pixels without ground.
+        observed: square metres, or pixels without ground, of what was observed.
         sure: sum over pixels of the probability of what was decided.
         pixels: how many there were.
     """
 
     grid: Grid
     expected: float = 0.0
+    observed: float = 0.0
     sure: float = 0.0
     pixels: int = 0
 
@@ -130,6 +132,7 @@ class Expectation:
         seen = np.where(observed, probability, 0.0).astype(np.float64)
         weights = 1.0 if self._areas is None else self._areas.pixels(window)
         self.expected += float((seen * weights).sum())
+        self.observed += float((observed * weights).sum())
         chosen = np.where(hit, probability, 1 - probability)
         self.sure += float(chosen[observed].sum(dtype=np.float64))
         self.pixels += int(np.count_nonzero(observed))
@@ -142,7 +145,7 @@ class Expectation:
     def interval(
         self, area: Measurement, factors: tuple[float, float], unit: AreaUnit
     ) -> list[Measurement]:
-        """Lower and upper end of an area; it always holds the area of the mask.
+        """Lower and upper end of an area: the area of the mask within, and no more than all there is.
 
         Of pixels without ground also those of their share of what was observed.
 
@@ -151,9 +154,10 @@ class Expectation:
             factors: of the model.
             unit: of the area, unless that is in pixels.
         """
-        expected = self.expected / (1.0 if area.unit == "px" else UNITS[unit])
+        scale = 1.0 if area.unit == "px" else UNITS[unit]
+        expected, whole = self.expected / scale, self.observed / scale
         low, high = (expected * factor for factor in factors)
-        ends = min(low, area.value), max(high, area.value)
+        ends = min(low, area.value), max(min(high, whole), area.value)
         method = (
             f"expected {expected:.4g} {area.unit} (sum of calibrated probabilities) times "
             f"{factors[0]:.2f} to {factors[1]:.2f}, the ratio of true to expected area in nine of "
@@ -165,10 +169,10 @@ class Expectation:
             given.insert(0, ("share", "%", label, 100 / max(self.pixels, 1)))
         return [
             Measurement(
-                name=f"{called}_{name}", value=value * scale, unit=each, method=method,
+                name=f"{called}_{name}", value=value * times, unit=each, method=method,
                 artefact=area.artefact, label=f"{label}, {name} end of the 90 % interval",
             )
-            for called, each, label, scale in given
+            for called, each, label, times in given
             for name, value in zip(("low", "high"), ends, strict=True)
             if math.isfinite(value)
         ]  # fmt: skip

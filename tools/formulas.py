@@ -106,14 +106,15 @@ def formula_for(scene: Scene, index: str) -> Formula:
 
     Raises:
         InputError: unknown index.
-        ClarifyError: the sensor of the scene is not known.
+        ClarifyError: the sensor of the scene is not known, and its bands do not say enough.
         MissingBandError: the scene lacks a band; says which, and which sensors have it.
         RefusalError: the formula needs reflectance, or a quantity that no scene carries.
     """
     name = find_index(index)
     entry = spyndex.indices[name]
-    require_sensor(scene)
     bands = _bands_of(entry.bands)
+    if not scene.has(*bands):
+        require_sensor(scene)
     for band in bands:
         try:
             scene.band(band)

@@ -29,12 +29,14 @@ from terralogue.tools.dense_checkpoint import (
     read_dense,
     write_dense,
 )
+from terralogue.tools.dense_graded import Expectation
 from terralogue.tools.dense_model import DenseConfig, DenseNet
 from terralogue.tools.dense_network import DenseModel
 from terralogue.tools.dense_voices import Voice
 from terralogue.tools.export import quiet
 from terralogue.tools.grid import whole
 from terralogue.tools.run import Run
+from terralogue.tools.schemas import Measurement
 from terralogue.tools.segment import segment
 from terralogue.tools.specialist import Specialist
 from terralogue.tools.specialists import choose
@@ -165,6 +167,24 @@ def test_the_area_has_an_interval_from_the_probabilities_and_the_answer_a_confid
     value = {each.name: each.value for each in result.measurements}
     assert value["share_low"] == pytest.approx(64, rel=0.01)
     assert value["share_high"] == pytest.approx(100, rel=0.01)
+
+
+@pytest.mark.parametrize(("crs", "whole"), [(UTM, 100.0), (None, 400.0)])
+def test_an_interval_ends_at_what_was_observed(
+    make_scene: MakeScene, crs: CRS | None, whole: float
+) -> None:
+    grid = Affine(0.5, 0, 600_000, 0, -0.5, 5_000_000)
+    bands = {"red": np.full((20, 20), 9, np.float32)}
+    scene = make_scene("plain", bands, dtype="uint8", crs=crs, transform=grid)
+    expectation, seen = Expectation(scene), np.ones((20, 20), np.bool_)
+    expectation.add(Window(0, 0, 20, 20), np.full((20, 20), 0.6, np.float32), seen, seen)
+    unit = "m2" if crs else "px"
+    area = Measurement(name="area", value=50.0, unit=unit, method="", label="Roads")
+    ends = expectation.interval(area, (0.5, 8.0), "m2")
+    low, high = (each.value for each in ends if each.unit == unit)
+    assert low <= 50
+    assert high == pytest.approx(whole, rel=0.01)
+    assert all(each.value <= 100 for each in ends if each.unit == "%")
 
 
 def test_an_unknown_pixel_size_is_said(make_scene: MakeScene, dense: Dense) -> None:
