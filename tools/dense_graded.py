@@ -145,7 +145,7 @@ class Expectation:
     def interval(
         self, area: Measurement, factors: tuple[float, float], unit: AreaUnit
     ) -> list[Measurement]:
-        """Lower and upper end of an area: the area of the mask within, and no more than all there is.
+        """Lower and upper end of an area, with that of the mask within, and no more than all.
 
         Of pixels without ground also those of their share of what was observed.
 
