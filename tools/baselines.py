@@ -261,7 +261,7 @@ class SplitRule:
     other_mean: tuple[float, float] = (-math.inf, math.inf)
     speckle: int = 0
     exclude: tuple[tuple[Condition, ...], ...] = ()
-    instead: str = "use a calibrated (reflectance) version of the scene"
+    instead: str = "choose a region that shows both, or use a reflectance product of the scene"
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -307,8 +307,8 @@ class SplitRule:
         found = split(values, dip=not self.speckle)
         if found is None:
             raise RefusalError(
-                f"{self.what} cannot be told from the rest in {name}: {self.index} forms one "
-                f"group of values, so either none or all of it may be; {self.instead}.",
+                f"{self.what} cannot be told from the rest in {name}: the index {self.index} forms "
+                f"one group of values, so either none or all of it may be; {self.instead}.",
                 reason="sensor",
             )
         target, other = found.high_mean, found.low_mean
@@ -317,9 +317,9 @@ class SplitRule:
         within = self.target_mean[0] <= target <= self.target_mean[1]
         if not (within and self.other_mean[0] <= other <= self.other_mean[1]):
             raise RefusalError(
-                f"{self.what} cannot be told from the rest in {name}: {self.index} forms two "
-                f"groups, around {found.low_mean:.2g} and {found.high_mean:.2g}, and neither is "
-                f"typical of {self.what.lower()}; {self.instead}.",
+                f"{self.what} cannot be told from the rest in {name}: the index {self.index} forms "
+                f"two groups, around {found.low_mean:.2g} and {found.high_mean:.2g}, and neither "
+                f"is typical of {self.what.lower()}; {self.instead}.",
                 reason="sensor",
             )
         return found

@@ -173,7 +173,8 @@ class TargetChange:
         minimum: Least difference of the index, where one is published.
         source: Of the minimum.
         smooth: Standard deviation in pixels of the smoothing of a speckled band.
-        avoid: Indices above zero on what cannot be the target, such as water after a fire.
+        avoid: Indices above zero, on either date, on what is another thing: a burn is neither
+            where water was nor where it came.
         already: Rules that find the target on one date: where one holds on the other date too,
             nothing is new, whatever the class says.
         against: Band that has to go the other way, and stand out: the near infrared of new water
@@ -267,8 +268,9 @@ class TargetChange:
             gain &= (after == 1) & (before == 0)
             loss &= (before == 1) & (after == 0)
         for index in self.avoid:
-            gain &= ~(self._index(index, self.pair.after, window) > 0)
-            loss &= ~(self._index(index, self.pair.before, window) > 0)
+            for side in (self.pair.before, self.pair.after):
+                not_it = self._index(index, side, window) > 0
+                gain, loss = gain & ~not_it, loss & ~not_it
         for rule in self.already:
             gain &= ~_holds(rule, self.pair.before, window)
             loss &= ~_holds(rule, self.pair.after, window)

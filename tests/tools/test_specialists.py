@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import spyndex
+from numpy.typing import NDArray
 
 from terralogue.datasets.errors import InputError, MissingBandError, RefusalError
 from terralogue.datasets.scene import Scene
@@ -183,3 +184,24 @@ def test_pixels_that_are_too_coarse_are_a_matter_of_resolution(
     with pytest.raises(RefusalError, match="too coarse") as caught:
         choose(scene, "vegetation")
     assert caught.value.reason == "resolution"
+
+
+def picture(make_scene: MakeScene, values: NDArray[np.uint8]) -> Scene:
+    bands = {name: values[..., number] for number, name in enumerate(("R", "G", "B"))}
+    return make_scene("picture", bands, sensor="unknown_rgb", crs=None, dtype="uint8")
+
+
+@pytest.mark.parametrize("target", ["water", "building", "bare_soil", "road"])
+def test_a_network_is_not_asked_about_a_flat_or_drawn_picture(
+    make_scene: MakeScene, target: str
+) -> None:
+    drawn = np.full((90, 120, 3), (40, 90, 160), np.uint8)
+    drawn[20:50, 30:80] = (200, 30, 30)
+    with pytest.raises(RefusalError, match=r"only 2 different colours.*use a photograph"):
+        choose(picture(make_scene, drawn), target)
+
+
+def test_a_dull_photograph_is_no_drawing(make_scene: MakeScene) -> None:
+    noise = np.random.default_rng(0).normal(120, 2.5, (90, 120, 3))
+    scene = picture(make_scene, noise.astype(np.uint8))
+    assert choose(scene, "bare_soil").specialist.name == "rgb_bare_soil"
