@@ -49,6 +49,8 @@ SHORTHAND = {
 
 # Letters that are left of a word without its ending; shorter pieces stem from slips ("wa-er").
 STEM = 4
+# A word of so many letters is rarely a slip of another by chance.
+_LONG = 8
 
 
 class Found(NamedTuple):
@@ -163,18 +165,21 @@ def _spelled(word: str, known: frozenset[str]) -> str:
         return SHORTHAND[word]
     if len(word) < 4 or not word.isascii() or not word.isalpha() or word in known or word in common:
         return word
-    # A plural or participle that the vocabulary splits is a word, not a slip.
-    endings = ("s", "es", "d", "ed", "ing", "er", "est", "ly")
-    if any(
-        word.endswith(end)
-        and len(word) - len(end) >= STEM
-        and {word[: -len(end)], word[: -len(end)] + "e"} & {*known, *common}
-        for end in endings
-    ):
-        return word
     first, second = _slips(word)
     near = first | second
-    if ours := (first & known) or (second & known):
+    ours = (first & known) or (second & known)
+    # A plural or participle that the vocabulary splits is a word, not a slip; of a stem that only
+    # the vocabulary knows ("forrest") it is a slip where a long word of our trade is so near.
+    endings = ("s", "es", "d", "ed", "ing", "er", "est", "ly")
+    stems = {
+        word[: -len(end)] + added
+        for end in endings
+        for added in ("", "e")
+        if word.endswith(end) and len(word) - len(end) >= STEM
+    }
+    if stems & known or (stems & common.keys() and not (ours and len(word) >= _LONG)):
+        return word
+    if ours:
         return min(ours, key=lambda w: (common.get(w, len(common)), w))
     if len(word) > 5:
         # Two slips: only words of our own trade are tried.

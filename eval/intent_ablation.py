@@ -1,13 +1,13 @@
 """What the parts of the embedded planner are worth: other encoders and other ways to decide.
 
-    python -m terralogue.eval.intent_ablation [--data DIR] [--epochs 3] [--parts val] [--out FILE]
+    python -m terralogue.eval.intent_ablation [--data DIR] [--epochs 2] [--parts val] [--out FILE]
 
 Fits on the training part, decides on the validation part and scores the parts named, for
 
 - `frozen`: trained heads on the frozen sentence encoder, as the package ships them;
 - `lora`: the same heads on the encoder with LoRA adapters (Hu et al. 2021, "LoRA", rank 8 on the
   four projections of every attention layer), fitted with one linear layer to tell the acts of the
-  training part and of the labelled examples, then merged;
+  training part, then merged;
 - `nearest`: the act of the most alike labelled examples, without trained heads;
 - `words_only`: the frozen heads, every item planned as if one Sentinel-2 scene were all there is.
 
@@ -31,7 +31,6 @@ from terralogue.agent.embedded_planner import EmbeddedPlanner
 from terralogue.agent.planner_features import Asked, Embed
 from terralogue.agent.planner_heads import Decision, Head, Heads
 from terralogue.agent.planner_training import SEED, Item, decide, fit_heads, load_items
-from terralogue.agent.questions import load_examples, read
 from terralogue.datasets.errors import EOError
 from terralogue.datasets.vague_seeds import FOLDER
 from terralogue.eval.intent import evaluate, metrics
@@ -119,14 +118,9 @@ def adapted(texts: Sequence[str], labels: Sequence[str], epochs: int) -> MiniLM:
 
 
 def adapted_on(items: Sequence[Item], epochs: int) -> MiniLM:
-    """The encoder fitted on words and shapes of the labelled examples and the training part."""
-    rows = load_examples()
-    questions = [read(row["query"]) for row in rows] + [item.asked.question for item in items]
-    acts = [row["act"] for row in rows] + [item.act for item in items]
-    pairs = [(q.english, act) for q, act in zip(questions, acts, strict=True)]
-    pairs += [(q.shape, act) for q, act in zip(questions, acts, strict=True)]
-    unique = list(dict.fromkeys(pairs))
-    return adapted([text for text, _ in unique], [act for _, act in unique], epochs)
+    """The encoder fitted on the words and the acts of the training part."""
+    pairs = list(dict.fromkeys((item.asked.question.english, item.act) for item in items))
+    return adapted([text for text, _ in pairs], [act for _, act in pairs], epochs)
 
 
 def fitted(folder: Path, embed: Embed) -> Heads:
@@ -166,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--data", type=Path, default=FOLDER, help="folder with the three parts")
     parser.add_argument("--parts", nargs="+", default=["val"], help="parts to score")
-    parser.add_argument("--epochs", type=int, default=3, help="of the adapters")
+    parser.add_argument("--epochs", type=int, default=2, help="of the adapters")
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
     options = parser.parse_args(arguments)
     try:
