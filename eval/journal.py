@@ -50,22 +50,27 @@ def from_row(row: Mapping[str, Any]) -> tuple[Reading, float]:
     return reading, row["seconds"]
 
 
-class Journal:
-    """The answers of one run.
+class RowJournal:
+    """Rows of one run, by name; `resumed` of them were there already.
 
     Args:
         folder: of the results; None keeps nothing.
-        about: everything that the answers depend on, as JSON-compatible values.
+        about: everything that the rows depend on, as JSON-compatible values.
+        kind: what the rows are; the file's name begins with it.
+        key: under which a row has its name.
 
     Raises:
         InputError: the folder cannot be written, or the journal cannot be read.
     """
 
-    def __init__(self, folder: Path | None, about: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path | None, about: Mapping[str, Any], *, kind: str, key: str = "name"
+    ) -> None:
         text = json.dumps(about, sort_keys=True)
-        key = hashlib.sha256(text.encode()).hexdigest()[:16]
-        self.path = None if folder is None else folder / f"answers-{key}.jsonl"
-        self.known: dict[str, tuple[Reading, float]] = {}
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self.path = None if folder is None else folder / f"{kind}-{digest}.jsonl"
+        self.key = key
+        self.known: dict[str, Any] = {}
         if self.path is not None:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,6 +81,7 @@ class Journal:
                     f"{self.path} cannot be written ({error.strerror}); give another folder with "
                     "--out."
                 ) from error
+        self.resumed = len(self.known)
 
     def _read(self, path: Path) -> None:
         """Take over whole lines; what a kill cut short is cut away."""
@@ -85,22 +91,43 @@ class Journal:
                 if not line.endswith(b"\n"):
                     break
                 row = json.loads(line)
-                self.known[row["name"]] = from_row(row)
+                self.known[row[self.key]] = row
                 whole += len(line)
         with path.open("rb+") as file:
             file.truncate(whole)
 
-    def add(self, names: Sequence[str], readings: Sequence[Reading], seconds: float) -> None:
-        """Write down answers that came together, each of which took so long."""
-        for name, reading in zip(names, readings, strict=True):
-            self.known[name] = (reading, seconds)
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write down rows that came together."""
+        self.known.update({row[self.key]: row for row in rows})
         if self.path is not None:
             with self.path.open("a", encoding="utf-8") as file:
-                for name, reading in zip(names, readings, strict=True):
-                    row = {"name": name, **to_row(reading, seconds)}
-                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
     def done(self) -> None:
         """The run has ended well."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+
+
+class Journal:
+    """The answers of one run; see `RowJournal`."""
+
+    def __init__(self, folder: Path | None, about: Mapping[str, Any]) -> None:
+        self._rows = RowJournal(folder, about, kind="answers")
+        self.known = {name: from_row(row) for name, row in self._rows.known.items()}
+
+    @property
+    def path(self) -> Path | None:
+        """Where the answers are; None keeps nothing."""
+        return self._rows.path
+
+    def add(self, names: Sequence[str], readings: Sequence[Reading], seconds: float) -> None:
+        """Write down answers that came together, each of which took so long."""
+        self.known.update({n: (r, seconds) for n, r in zip(names, readings, strict=True)})
+        self._rows.write(
+            [{"name": n, **to_row(r, seconds)} for n, r in zip(names, readings, strict=True)]
+        )
+
+    def done(self) -> None:
+        """The run has ended well."""
+        self._rows.done()

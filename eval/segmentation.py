@@ -33,10 +33,11 @@ from terralogue.datasets.mask_sets import MASK_SETS, Legend, legend_of, parse_cl
 from terralogue.datasets.samples import MaskSample, Samples
 from terralogue.datasets.scene import Scene
 from terralogue.eval.inputs import data_sha256
+from terralogue.eval.journal import RowJournal
 from terralogue.eval.segmentation_cases import Case, Row
 from terralogue.eval.segmentation_maps import error_maps
 from terralogue.eval.segmentation_reference import reference_gold
-from terralogue.eval.segmentation_run import Journal, score_all
+from terralogue.eval.segmentation_run import score_all
 from terralogue.eval.segmentation_scores import (
     EXTRA,
     MISSED,
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> Report:
         dataset, sha256 = samples.dataset, data_sha256(samples)
     served = tuple(target for target in legend.targets if target in TITLES)
     _check(options.model, legend.targets, served)
-    journal = Journal(
+    journal = RowJournal(
         options.out,
         {
             "task": "segmentation",
@@ -101,6 +102,8 @@ def run(options: argparse.Namespace) -> Report:
             "sensor": options.sensor,
             "code": code_version(),
         },
+        kind="rows",
+        key="id",
     )
     rows = score_all(cases, legend.targets, options.sensor, options.model, journal)
     return _report(rows, legend.targets, options, cases, sha256, dataset, journal)
@@ -142,7 +145,7 @@ def _report(
     cases: list[Case],
     sha256: str,
     dataset: str | None,
-    journal: Journal,
+    journal: RowJournal,
 ) -> Report:
     scores = _scores(rows, targets)
     found = [row["targets"][target] for row in rows for target in targets]
