@@ -4,10 +4,11 @@
 
 Rows as `datasets/dialogue_build.py` writes them; `--data package` takes those of the package. A
 conversation that can be answered is right where its last answer holds the figure that was asked for
-within five per cent of the truth; one that cannot is right where the agent declines, asks, or says
-that it is not sure. Beside that: whether the tools of the last turn and their target were those
-that the row accepts (ThinkGeo and Earth-Bench score tool order and arguments alike), tool calls
-taken, and figures in answers that no result holds, which a check of its own looks for.
+within five per cent of the truth, an area being that of the painted ground and not of whole
+pixels; one that cannot is right where the agent declines, asks, or says that it is not sure. Beside
+that: whether the tools of the last turn and their target were those that the row accepts (ThinkGeo
+and Earth-Bench score tool order and arguments alike), tool calls taken, and figures in answers that
+no result holds, which a check of its own looks for.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from terralogue.datasets.errors import InputError
 from terralogue.datasets.synthetic import (
     BANDS,
     CLASSES,
@@ -109,6 +110,21 @@ def test_an_event_changes_only_its_own_ground(event: Event, became: str) -> None
     assert 0.005 < changed.mean() < 0.3
     # Pixels on an edge may go to the class of the other half.
     assert after.where(became)[changed].mean() > 0.9
+
+
+def test_the_cover_of_pixels_adds_up_to_the_area_and_ties_are_halves() -> None:
+    scene = simulate(size=192, event="burn", clouds=0)
+    share, commonest = scene.cover("burned_area"), scene.where("burned_area")
+    assert share.shape == commonest.shape
+    # Two cells along a pixel: quarters only.
+    assert set(np.unique(share)) <= {0, 0.25, 0.5, 0.75, 1}
+    assert commonest[share > 0.5].all()
+    assert not commonest[share < 0.25].any()
+    assert (share == 0.5).any()
+    every = sum(scene.cover(name) for name in CLASSES)
+    np.testing.assert_allclose(every, 1)
+    with pytest.raises(InputError, match="unknown class 'lava'"):
+        scene.cover("lava")
 
 
 def test_a_pair_shows_the_same_ground_on_two_dates(tmp_path: Path) -> None:
