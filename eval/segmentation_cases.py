@@ -100,9 +100,10 @@ def _interval(found: Finding) -> tuple[float, float] | None:
     if not isinstance(model, GradedModel) or model.area_factors is None:
         return None
     area = tally.size("target", "m2", called="area", label="", method="")
-    ends = found.expectation.interval(area, model.area_factors, "m2")
+    told = found.expectation.interval(area, model.area_factors, "m2")
+    ends = {each.name.removeprefix(f"{area.name}_"): each.value for each in told}
     pixel = tally.amount("region") / tally.pixels["region"]
-    return (ends[0].value / pixel, ends[1].value / pixel) if len(ends) == 2 else None
+    return (ends["low"] / pixel, ends["high"] / pixel) if {"low", "high"} <= set(ends) else None
 
 
 @contextmanager
