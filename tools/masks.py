@@ -23,13 +23,15 @@ from terralogue.tools.baselines import UNSEEN, YES, Model
 from terralogue.tools.clouds import CloudScreen, screen
 from terralogue.tools.coarse_scene import CoarseScene, coarser
 from terralogue.tools.common_grid import OnGrid, common_frame
-from terralogue.tools.coregister import estimate_shift
+from terralogue.tools.coregister import Shift, estimate_shift
 from terralogue.tools.dense_graded import Expectation, pieces
 from terralogue.tools.edges import settle_window, sides
 from terralogue.tools.export import GEOTIFF, RasterWriter
 from terralogue.tools.grid import Frame, Grid, crop, whole
 from terralogue.tools.measure import UNITS, Tally
+from terralogue.tools.new_water import new_water, tells
 from terralogue.tools.overlay import colour_of, pixel_size, rgba
+from terralogue.tools.pairs import Pair
 from terralogue.tools.region import Placed, Region, place
 from terralogue.tools.run import Run
 from terralogue.tools.schemas import AreaUnit, Artefact
@@ -95,8 +97,12 @@ def find_target(
     least, smallest = _minimum(minimum_area, unit, scene)
     clouds = screen(scene, run.executor, run.progress, window=placed.window)
     _require_pixels(scene, placed)
-    job, before = _job(scene, target, choice, clouds, used, run)
-    built = choice.specialist.build(job)
+    job, pair, before = _job(scene, target, choice, clouds, used, run)
+    built: Model
+    if pair is not None and model is None and tells(pair, target):
+        built = new_water(pair, target, placed.window, run)
+    else:
+        built = choice.specialist.build(job)
     mask, tally, expectation = _look(scene, target, placed, built, clouds, run)
     notes, said = [], [*placed.warnings, *tally.warnings, *clouds.warnings, *before]
     if told := sides(job):
@@ -182,14 +188,14 @@ def _job(
     clouds: CloudScreen,
     reference: Scene | None,
     run: Run,
-) -> tuple[Job, list[str]]:
-    """What the model is built for, and what is to be said of the reference."""
+) -> tuple[Job, Pair | None, list[str]]:
+    """What the model is built for, the two dates, and what is to be said of the reference."""
     if reference is None:
-        return Job(scene, clouds, target), []
+        return Job(scene, clouds, target), None, []
     common_frame(scene, reference)
     frame = crop(scene, whole(scene))
     shift, said = _shift(scene, reference, frame, choice.specialist.bands[0])
-    grid = OnGrid(reference, frame, shift)
+    grid = OnGrid(reference, frame, (shift.rows, shift.columns))
     earlier = screen(reference, run.executor, run.progress)
     said += earlier.warnings
     if scene.time and reference.time and reference.time > scene.time:
@@ -201,28 +207,29 @@ def _job(
             data[:, grid.read_mask(earlier.hidden, window)] = np.nan
         return data
 
-    return Job(scene, clouds, target, reference_scene=reference, reference=read), said
+    job = Job(scene, clouds, target, reference_scene=reference, reference=read)
+    later = OnGrid(scene, frame)
+    return job, Pair(grid, later, frame, (earlier, clouds), shift, False, ()), said
 
 
-def _shift(
-    scene: Scene, reference: Scene, frame: Frame, band: str
-) -> tuple[tuple[float, float], list[str]]:
-    """By how many rows and columns the reference is to be moved, and what to say about it."""
+def _shift(scene: Scene, reference: Scene, frame: Frame, band: str) -> tuple[Shift, list[str]]:
+    """By how much the reference is to be moved, and what to say about it."""
     other = OnGrid(reference, frame)
     found = estimate_shift(
         frame,
         lambda window: scene.read([band], window).data[0],
         lambda window: other.read([band], window)[0],
     )
+    still = found._replace(rows=0.0, columns=0.0)
     if not found.reliable:
-        return (0.0, 0.0), [
+        return still, [
             "Whether the reference lies exactly on the scene could not be checked; thin strips "
             "along edges may come from misregistration."
         ]
     if found.length < _WORTH_MOVING:
-        return (0.0, 0.0), []
+        return still, []
     moved = f"The reference lay {found.length:.1f} pixels off the scene; it was moved back."
-    return (found.rows, found.columns), [moved]
+    return found, [moved]
 
 
 def _look(
