@@ -29,6 +29,7 @@ _ADDED: Final = frozenset({
     "segment", "segment_at_point", "detect_objects", "compute_index", "zonal_statistics",
     "detect_change", "time_series",
 })  # fmt: skip
+_HOW: Final = re.compile(r"\b(model|method|sure|certain|reliable|confident)\b")
 _NO_FILE: Final = frozenset({"zonal_statistics"})
 # Formats that are asked for by name wherever they stand; a "table" may be one to read.
 _FILES: Final = word_set(
@@ -63,7 +64,7 @@ def with_others(plan: Plan, text: str, plan_part: Callable[[str], Plan]) -> Plan
         if other.route == "tools" and new:
             calls += new
             said.append(other.interpretation)
-        elif other.route in ("answer", "refuse") and not _is_told_anyway(part, other):
+        elif other.route in ("answer", "refuse") and not _is_told_anyway(part, other, plan):
             plan = warn(plan, _left_out(part, other))
     merged = plan.model_copy(update={"calls": tuple(calls), "interpretation": "; then ".join(said)})
     saved = [part for part, other in others if _saves(part, other)]
@@ -91,9 +92,12 @@ def _left_out(part: str, plan: Plan) -> str:
     return f'Left out: "{part}"; ask it by itself to have the picture looked at.'
 
 
-def _is_told_anyway(part: str, plan: Plan) -> bool:
-    """Whether a part asks for a file, or how sure the figure is, which every answer says."""
-    return _saves(part, plan) or "why" in read(part).cues
+def _is_told_anyway(part: str, other: Plan, plan: Plan) -> bool:
+    """Whether a part asks for what the answer holds: a file, the same thing, method or doubt."""
+    question = read(part)
+    same = other.target is not None and other.target == plan.target
+    asks_how = "why" in question.cues or _HOW.search(question.english) is not None
+    return _saves(part, other) or same or asks_how
 
 
 def _saves(part: str, plan: Plan) -> bool:

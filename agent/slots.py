@@ -9,6 +9,7 @@ from typing import Final
 
 from terralogue.agent import lexicon, targets
 from terralogue.agent.corrections import correction
+from terralogue.agent.facts import views
 from terralogue.agent.plan import Inputs
 from terralogue.agent.questions import Question, read
 from terralogue.agent.wanted import Wanted
@@ -36,6 +37,15 @@ _BRIEF: Final = 6
 # Single crowns, which are outlined one by one.
 _CROWNS: Final = re.compile(r"\b(each|every|individual|single|crowns?)\b")
 _HOW_MANY_THINGS: Final = re.compile(r"\bhow many (\w+ )?things\b")
+_GONE: Final = re.compile(r"\b(burn(ed|t) (down|off|away)|cut down|washed away)\b")
+# "Has the car park been extended?", and what only eyes can compare.
+_HAS: Final = re.compile(r"^(so |and |well )?(has|have|did|was|were|is there anything new)\b")
+_BY_EYE: Final = re.compile(r"\b(looks?|seems?|than|which|same|describe|words?)\b")
+# By the set's house rules "which part is greenest" is an impression, and crop stress is not.
+_WHERE_BEST: Final = re.compile(
+    r"\b(where|which (part|bit|area|field|plot|patch|corner)s?)\b.*\b(weakest|struggling|stressed"
+    r"|(do|does|doing|grow|grows|growing) (\w+ )?(worse|worst|badly|poorly|best|better|well))\b"
+)
 _GROWTH: Final = re.compile(
     r"\b((get|got|gotten|become|became|getting|grown?) (any |much |a lot )?"
     r"(bigger|smaller|larger|wider|narrower|fuller|emptier)|grow|grows|grew|growing|grown|shrink\w*"
@@ -99,7 +109,7 @@ def understand(question: Question, inputs: Inputs, acts: Acts) -> Wanted:
     """
     question = completed(corrected(question, inputs), inputs)
     act = next(iter(acts(question, inputs)))
-    act = _by_dates(question, act, inputs)
+    act = _by_bands(question, _by_dates(question, act, inputs), inputs)
     if act == "measure" and _HOW_MANY_THINGS.search(question.shape):
         act = "count"
     if act == "count" and "people" in question.cues and not _countable(question):
@@ -114,20 +124,31 @@ def understand(question: Question, inputs: Inputs, acts: Acts) -> Wanted:
 
 
 def _by_dates(question: Question, act: str, inputs: Inputs) -> str:
-    """A look at what grew or shrank is a measurement where there are dates to measure it on.
+    """An act that dates make another: what grew or shrank is measured where there are two.
 
     How much there was on one of two dates is no change.
     """
-    cues = question.cues
-    if act == "change" and _IN.search(question.english) and not cues & {"change", "worse"}:
+    cues, words, n = question.cues, question.english, len(inputs.scenes)
+    if act == "change" and _IN.search(words) and not cues & {"change", "worse"}:
         return "measure"
+    if act == "measure" and n == 2 and _GONE.search(words):
+        return "change"
+    if act == "look_change" and n == 2 and _HAS.search(words) and not _BY_EYE.search(words):
+        return "change"
     named = lexicon.best(question.mentions)
     if act not in ("look", "look_change") or named is None or named.target in lexicon.COUNTABLE:
         return act
-    n = len(inputs.scenes)
     if n > 2 and "change" in cues:
         return "series"
-    return "change" if n == 2 and _GROWTH.search(question.english) else act
+    return "change" if n == 2 and _GROWTH.search(words) else act
+
+
+def _by_bands(question: Question, act: str, inputs: Inputs) -> str:
+    """A look for where plants do badly or well is an index where there is near infrared."""
+    if act != "look" or not _WHERE_BEST.search(question.english):
+        return act
+    scenes = views(inputs)
+    return "index" if scenes and not any(s.open_sensor or s.missing(["N"]) for s in scenes) else act
 
 
 def corrected(question: Question, inputs: Inputs) -> Question:

@@ -52,10 +52,10 @@ class NearestExample(Heads):
     """The act of the most alike labelled examples; knows no inputs and no outcomes."""
 
     def judge(self, asked: Sequence[Asked]) -> list[tuple[dict[str, float], dict[str, float]]]:
-        """One act for each question."""
+        """All acts for each question, the one of the most alike examples with certainty."""
         model = act_model()
-        best = model.scores([a.question for a in asked]).argmax(axis=1)
-        return [({model.acts[i]: 1.0}, {}) for i in best]
+        ranks = np.argsort(-model.scores([a.question for a in asked]), axis=1)
+        return [({model.acts[i]: float(i == r[0]) for i in r}, {}) for r in ranks]
 
 
 def nearest() -> NearestExample:

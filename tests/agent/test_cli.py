@@ -55,7 +55,8 @@ def test_json_is_one_object_with_every_promised_key(run: Any, write_scene: Write
     told = run("ask", write_scene(), "-q", WATER, "--json")
     assert set(told.answer) == {
         "thread", "question", "interpretation", "route", "plan", "answer", "confidence",
-        "measurements", "artefacts", "warnings", "options", "missing_slot", "reason", "timings",
+        "measurements", "artefacts", "warnings", "options", "alternatives", "missing_slot",
+        "reason", "timings",
     }  # fmt: skip
     assert told.figure("area") == pytest.approx(HECTARES, rel=2e-3)
     assert told.err == ""

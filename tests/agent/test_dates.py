@@ -55,8 +55,10 @@ def test_what_a_storm_or_a_fire_took_is_measured_or_asked_about() -> None:
         assert plan(question, ONE).route in ("clarify", "tools")
 
 
-def test_cloud_is_measured_and_not_taken_for_a_missing_band() -> None:
-    assert plan("How cloudy is this?", ONE).route in ("tools", "answer")
+def test_cloud_is_measured_or_asked_about_and_not_taken_for_a_missing_band() -> None:
+    made = plan("How cloudy is this?", ONE)
+    assert made.target == "cloud"
+    assert made.route != "refuse"
 
 
 def test_a_refusal_looks_at_the_bands_before_it_denies_them() -> None:
@@ -95,3 +97,25 @@ def test_how_much_there_was_on_one_of_two_dates_is_measured_on_that_one() -> Non
 
 def test_a_storm_is_no_land_cover() -> None:
     assert "target" not in plan("did the storm take much?", TWO).calls[0].arguments
+
+
+@pytest.mark.parametrize(
+    ("question", "tools"),
+    [
+        ("Has the car park been extended?", ["detect_change"]),
+        ("Did they build anything new here?", ["detect_change"]),
+        ("How many football pitches of forest burned down?", ["detect_change"]),
+        ("Which of the two looks greener?", []),
+        ("Describe in words what happened in between.", []),
+    ],
+)
+def test_what_has_happened_between_two_dates_is_measured_unless_eyes_compare(
+    question: str, tools: list[str]
+) -> None:
+    assert [call.tool for call in plan(question, TWO).calls] == tools
+
+
+def test_where_plants_do_badly_is_an_index_where_near_infrared_is_there() -> None:
+    question = "Which parts of my field are doing worse?"
+    assert [call.tool for call in plan(question, ONE).calls] == ["compute_index"]
+    assert not plan(question, scenes("rgb_aerial", "2022-06-01")).calls

@@ -120,3 +120,11 @@ def test_a_wish_that_cannot_be_met_does_not_take_the_other_along() -> None:
 def test_a_wish_that_leans_on_a_refused_one_is_refused_with_it() -> None:
     made = plan("Compute NDVI and tell me where it is lowest", AERIAL)
     assert (made.route, made.reason) == ("refuse", "sensor")
+
+
+def test_nothing_is_said_to_be_left_out_that_the_answer_holds() -> None:
+    for text in (
+        "How much of the coast is water, and how sure are you?",
+        "How much water is there in acres, and which model did you use?",
+    ):
+        assert not any("Left out" in warning for warning in plan(text, OPTICAL).warnings)
