@@ -54,9 +54,12 @@ _PLACES: Final = _set(
     "nowhere diagonal edge side sides north south east west along next near beside between around "
     "behind road inside outside across whole surrounding front back above below"
 )
+_STILL: Final = r"(?: (?:still|already|also|maybe))?"
+_ONE: Final = r"(?: (?:an?|any|some|one|more|many))"
 _THING: Final = re.compile(
-    r"\b(?:(?:is|are|was|were) (?:there|this|it)|(?:see|spot|shows?|contains?))"
-    r"(?: (?:still|already|also|maybe))?(?: (?:an?|any|some|one|more|many))+ (?P<thing>[a-z -]+)"
+    rf"\b(?:(?:is|are|was|were) there{_STILL}{_ONE}*"
+    rf"|(?:(?:is|are|was|were) (?:this|it)|see|spot|shows?|contains?){_STILL}{_ONE}+)"
+    r" (?P<thing>[a-z -]+)"
 )
 _PRESENT: Final = re.compile(
     r"\b(?:is|are) (?:an?|any|some) (?P<thing>[a-z -]+?) (?:present|visible|here|to be seen)\b"
@@ -71,6 +74,7 @@ _SIZE: Final = re.compile(
     r"less|fewer|gr[eo]w\w*|shr[aiu]nk\w*|expand\w*|increas\w*|decreas\w*|los[et]|gain\w*|"
     r"disappear\w*|retreat\w*|advanc\w*|spread\w*|doubled?)\b"
 )
+_SAME: Final = dict.fromkeys(("harbour", "harbours", "harbors", "port", "ports"), "harbor")
 _BARE: Final = frozenset({"yes", "no"})
 _NO_PART: Final = _set("the a an it is this that or more than there are")
 
@@ -100,6 +104,16 @@ def tells_change(caption: str) -> bool:
     return bool(_words(caption) & _CHANGE)
 
 
+def thing_asked(question: str) -> tuple[str, ...]:
+    """The words of the thing whose presence a question in English is about; () of another one."""
+    text = " ".join(question.casefold().split()).rstrip("?!. ")
+    found = _THING.search(text) or _PRESENT.search(text)
+    if found is None:
+        return ()
+    words = tuple(re.findall(r"[a-z]+", _AFTER_THING.split(found["thing"])[0]))
+    return () if words[:1] in (("anything",), ("something",)) else words
+
+
 def unknown_thing(question: str, words: Collection[str]) -> str:
     """The thing whose presence is asked about where a model has no word for it; "" else.
 
@@ -107,18 +121,23 @@ def unknown_thing(question: str, words: Collection[str]) -> str:
         question: in English.
         words: that the model knows.
     """
-    text = " ".join(question.casefold().split()).rstrip("?!. ")
-    found = _THING.search(text) or _PRESENT.search(text)
-    if found is None:
-        return ""
-    named = re.findall(r"[a-z]+", _AFTER_THING.split(found["thing"])[0])
-    if not named:
-        return ""
-    head = named[-1]
-    forms = {head, f"{head}s", f"{head}es", head.removesuffix("s"), head.removesuffix("es")}
-    if head.endswith("ies"):
-        forms.add(f"{head[:-3]}y")
-    return "" if forms & set(words) else " ".join(named)
+    named = thing_asked(question)
+    return " ".join(named) if named and not _forms(named[-1]) & set(words) else ""
+
+
+def is_named(things: Sequence[str], place: str) -> bool:
+    """Whether the name of a kind of place says that a thing is there: a harbour in "port"."""
+    asked, said = ([_SAME.get(w, w) for w in words] for words in (things, _words(place)))
+    wanted = [_forms(word) for word in asked]
+    held = [bool(forms & set(said)) for forms in wanted]
+    named = [any(word in forms for forms in wanted) for word in said]
+    return bool(asked and said) and (all(held) or all(named))
+
+
+def _forms(word: str) -> frozenset[str]:
+    """Singular and plural."""
+    forms = {word, f"{word}s", f"{word}es", word.removesuffix("s"), word.removesuffix("es")}
+    return frozenset(forms | ({f"{word[:-3]}y"} if word.endswith("ies") else set()))
 
 
 def asks_growth(question: str) -> bool:

@@ -19,7 +19,14 @@ from terralogue.datasets.samples import Box
 from terralogue.datasets.scene import Scene
 from terralogue.datasets.tiles import Tile
 from terralogue.vlm import embedded_clip
-from terralogue.vlm.answer_kinds import asks_growth, fitting, tells_change, unknown_thing
+from terralogue.vlm.answer_kinds import (
+    asks_growth,
+    fitting,
+    is_named,
+    tells_change,
+    thing_asked,
+    unknown_thing,
+)
 from terralogue.vlm.embedded_clip import EmbeddedCLIP
 from terralogue.vlm.minilm import encode
 from terralogue.vlm.vlm import VLM, Picture, Query, Reading, Task
@@ -47,8 +54,11 @@ FAINT: Final = "what was found stands out too little"
 UNCERTAIN: Final = "several answers are about equally likely"
 UNFIT: Final = "the model's answer is not of the kind that the question asks for"
 NO_CHANGE_TOLD: Final = "the model described the place, not what changed"
+CONTRADICTED: Final = "the model says no, and yet calls the place: "
 GROWTH: Final = "how a size changed is measured, not judged by eye"
 UNKNOWN: Final = "the model was never taught what this looks like: "
+# In the words of the questions of the training.
+_PLACE: Final = "What is the theme of this picture?"
 # Distance of what the training could not prepare the model for.
 _BEYOND: Final = 2.0
 
@@ -130,10 +140,30 @@ class EmbeddedVLM(VLM):
                 for query, each, distances in zip(queries, said, far, strict=True)
             ]
         ranked = self._ranked(queries, memory)
-        return [
-            _told(self._judged(query, answers), distances)
-            for query, answers, distances in zip(queries, ranked, far, strict=True)
-        ]
+        judged = [self._judged(*pair) for pair in zip(queries, ranked, strict=True)]
+        checked = self._checked(queries, seen, judged)
+        return [_told(*pair) for pair in zip(checked, far, strict=True)]
+
+    def _checked(
+        self, queries: Sequence[Query], seen: Sequence[Seen], readings: list[Reading]
+    ) -> list[Reading]:
+        """Those that say no to a thing are not sure where the place is called by its name."""
+        denied = [
+            i for i, (query, reading) in enumerate(zip(queries, readings, strict=True))
+            if reading.sure and reading.text == "no" and not query.options
+            and len(query.pictures) == 1 and thing_asked(query.question)
+        ]  # fmt: skip
+        if not denied:
+            return readings
+        asked = [replace(queries[i], question=_PLACE) for i in denied]
+        memory = self._memory(asked, [seen[i] for i in denied], "qa")
+        for i, answers in zip(denied, self._ranked(asked, memory), strict=True):
+            place, likely = answers[0]
+            confident = self.calibration.confidence(likely) >= self.calibration.threshold
+            if confident and is_named(thing_asked(queries[i].question), place):
+                doubt = f"{CONTRADICTED}{place}"
+                readings[i] = replace(readings[i], sure=False, doubt=doubt, distance=_BEYOND)
+        return readings
 
     def memory(self, queries: Sequence[Query], task: Task) -> Memory:
         """What the decoder attends to for each query."""

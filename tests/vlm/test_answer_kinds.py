@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from terralogue.vlm.answer_kinds import asks_growth, fitting, tells_change, unknown_thing
+from terralogue.datasets.scene import open_scene
+from terralogue.vlm.answer_kinds import (
+    asks_growth,
+    fitting,
+    is_named,
+    tells_change,
+    thing_asked,
+    unknown_thing,
+)
+from terralogue.vlm.vlm import Query, load_vlm
 
 
 @pytest.mark.parametrize(
@@ -63,6 +72,7 @@ def test_a_choice_is_answered_by_one_of_the_things_it_names() -> None:
         ("Is there a swimming pool behind a house?", ""),
         ("Does this picture contain ships", ""),
         ("Is it rural?", ""),
+        ("Is there anything burnt?", ""),
         ("How many quarries are there?", ""),
     ],
 )
@@ -74,6 +84,17 @@ def test_singular_and_plural_are_one_thing() -> None:
     known = {"panels", "bus", "city"}
     for question in ("Is there a panel?", "Are there any buses?", "Are there any cities?"):
         assert unknown_thing(question, known) == ""
+
+
+@pytest.mark.parametrize(
+    ("question", "place", "named"),
+    [("Is there a harbour?", "port", True), ("Are there tennis courts?", "tennis court", True),
+     ("Is there a parking lot?", "parking", True), ("Is there a river?", "river", True),
+     ("Is there a basketball court?", "tennis court", False),
+     ("Is there a river?", "forest", False), ("Is it rural?", "forest", False)],
+)  # fmt: skip
+def test_the_name_of_a_place_says_what_is_there(question: str, place: str, named: bool) -> None:
+    assert is_named(thing_asked(question), place) is named
 
 
 def test_growth_between_dates_is_told_from_presence() -> None:
@@ -95,3 +116,11 @@ def test_true_answers_of_a_real_set_are_kept() -> None:
     lost = [row for row in rows if not fitting(row["question"], [(row["answer"], 1.0)])]
     # One answer is that it cannot be seen.
     assert len(lost) <= 1
+
+
+@pytest.mark.skipif("TERRALOGUE_DATA" not in os.environ, reason="TERRALOGUE_DATA is not set")
+def test_a_harbour_is_not_denied_where_the_place_is_called_one() -> None:
+    boats = Path(os.environ["TERRALOGUE_DATA"]) / "scenes/DOTA_examples/images/P0706.png"
+    with open_scene(boats) as scene:
+        reading = load_vlm().answer(Query("Is there a harbour?", (scene,)))
+    assert reading.text == "yes" or (not reading.sure and reading.doubt.endswith("harbor"))
