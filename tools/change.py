@@ -13,6 +13,7 @@ from rasterio.windows import Window
 from terralogue.datasets.errors import InputError, RefusalError
 from terralogue.datasets.preview import in_colour, preview_size
 from terralogue.datasets.scene import Scene
+from terralogue.tools.burn_severity import severity_figures
 from terralogue.tools.change_comparable import comparability
 from terralogue.tools.change_learned import CHANGE_NETS, LearnedChange, learned_change
 from terralogue.tools.change_targets import describe_pair, target_change
@@ -114,6 +115,10 @@ def detect_change(
     title = f"{TITLES[sided]}: gain and loss" if sided else _title(difference)
     measurements = _figures(found.tally, sided, unit, difference.method, found.mask.id)
     measurements += patch_figures(
+        difference, pair.frame, placed.window, found.codes,
+        target=sided, unit=unit, artefact=found.mask.id,
+    )  # fmt: skip
+    measurements += severity_figures(
         difference, pair.frame, placed.window, found.codes,
         target=sided, unit=unit, artefact=found.mask.id,
     )  # fmt: skip

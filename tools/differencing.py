@@ -284,6 +284,11 @@ class TargetChange:
         found[unseen] = UNSEEN
         return found
 
+    def beyond(self, window: Window) -> Floats:
+        """How much more the index moved towards the target than on unchanged pixels: (H, W)."""
+        difference, _, _ = self._look(window)
+        return np.asarray(self.sign * (difference - self._middle), np.float32)
+
     def _index(self, name: str, side: OnGrid, window: Window) -> Floats:
         bands = bands_of(name)
         return evaluate(name, named(bands, side.read(bands, window)))

@@ -87,6 +87,15 @@ def test_a_burn_has_its_true_area_by_either_tool(make_scene: MakeScene, run: Run
     assert told(change, "gain_area") == pytest.approx(HECTARES, rel=0.015)
     assert told(change, "loss_area") == 0
     assert "edges where N - S2 is half way" in change.method
+    # NBR falls from 0.43 to -0.35: all but the rim burned badly.
+    severity = {
+        name: told(change, f"{name}_severity_area")
+        for name in ("low", "moderate_low", "moderate_high", "high")
+    }
+    assert sum(severity.values()) == pytest.approx(told(change, "gain_area"))
+    assert severity["high"] > 0.8 * told(change, "gain_area")
+    nothing = detect_change(before, before, "burned_area", run=run)
+    assert not [each for each in nothing.measurements if "severity" in each.name]
 
 
 def test_a_lake_that_grew_gained_the_ring_and_a_series_follows_it(
