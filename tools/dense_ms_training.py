@@ -27,6 +27,7 @@ from terralogue.tools.dense_ms_augment import augment
 from terralogue.tools.dense_ms_model import SlotNet
 
 IGNORED = 255
+_MILD = 0.25
 _COLOURS = torch.tensor([float(name in ("B", "G", "R")) for name in SLOTS])
 
 
@@ -51,6 +52,10 @@ class Tiles(NamedTuple):
         """Some of them."""
         chosen = torch.as_tensor(index, device=self.planes.device)
         return Tiles(*(part[chosen] for part in self))
+
+    def floats(self) -> Tiles:
+        """The same with planes of float32."""
+        return self._replace(planes=self.planes.float())
 
     def plus(self, other: Tiles) -> Tiles:
         """Both together."""
@@ -207,21 +212,20 @@ def train(
             group["lr"] = recipe.rate * _pace(done)
         tiles = more()
         chosen = drawn(tiles, recipe.batch, recipe.side)
-        if pictures is not None:
-            chosen = chosen.plus(pictures(recipe.pictures))
         if unlabelled is not None and done > recipe.alone:
             chosen = chosen.plus(_labelled(averaged, unlabelled(recipe.unlabelled), recipe, fast))
-        planes, present, codes = augment(
-            chosen.planes.float(),
-            chosen.present,
-            chosen.codes,
-            strength=recipe.strength,
-            drop=recipe.drop,
-        )
+        shown = Tiles(*augment(*chosen.floats(), strength=recipe.strength, drop=recipe.drop))
+        count = len(shown.codes)
+        if pictures is not None:
+            # Real light is as varied as it is; it is not made any stranger.
+            real = pictures(recipe.pictures).floats()
+            shown = shown.plus(Tiles(*augment(*real, strength=_MILD * recipe.strength, drop=0.0)))
         net.train()
         with torch.autocast(device.type, torch.bfloat16, enabled=fast):
-            logits = net(planes.contiguous(memory_format=torch.channels_last), present)
-        loss = loss_of(logits, codes, class_weights)
+            logits = net(shown.planes.contiguous(memory_format=torch.channels_last), shown.present)
+        loss = loss_of(logits[:count], shown.codes[:count], class_weights)
+        if pictures is not None:
+            loss = loss + loss_of(logits[count:], shown.codes[count:])
         groups.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)

@@ -88,7 +88,7 @@ ONE_TOWN = (
 )
 DENSE_CAUTION = "Crops and meadows at their greenest pass for trees."
 COVER_CAUTION = (
-    "Learned from simulated scenes: trees, grass and crops of like greenness are confused, and "
+    "Learned mostly from simulated scenes: trees, grass and crops of like greenness are confused, and "
     "strips a few pixels wide are lost."
 )
 SOIL_CAUTION = "Roofs, roads and dry harvested fields can pass for bare soil."

@@ -69,6 +69,16 @@ def test_trees_go_to_the_network_where_it_was_better_and_to_the_rule_elsewhere(
     assert choose(two, "tree_cover").specialist.name == "ndvi_dense"
 
 
+def test_water_goes_to_the_land_cover_network_on_the_sensor_where_it_was_better(
+    make_scene: MakeScene,
+) -> None:
+    names = ("band_016", "band_030", "band_048", "band_071", "band_149", "band_193")
+    bands = {name: np.full((8, 8), 0.1, np.float32) for name in names}
+    choice = choose(make_scene("enmap", bands, sensor="enmap"), "water")
+    assert choice.specialist.name == "ms_cover_water"
+    assert "Potsdam" in choice.why
+
+
 def test_segment_finds_water_and_only_the_new_one_beside_a_reference(
     make_scene: MakeScene, tmp_path: Path
 ) -> None:
