@@ -13,7 +13,7 @@ import pytest
 
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.sensors import get_sensor
-from terralogue.datasets.vague_build import PARTS, build, fillings, slip
+from terralogue.datasets.vague_build import PARTS, build, fillings, part_of, slip
 from terralogue.datasets.vague_seeds import FOLDER, LANGUAGES, Phrase, read_seeds
 
 SEED = """@ lake measure | angler
@@ -133,3 +133,20 @@ def test_a_slip_changes_letters_within_words_only() -> None:
     assert slipped != text
     assert len(slipped.split()) == len(text.split())
     assert abs(len(slipped) - len(text)) <= 2
+
+
+def test_seeds_written_after_a_scoring_stay_on_the_side_that_they_were_written_for() -> None:
+    placed = {"late-": "test", "goal-": "train"}
+    for seed in read_seeds():
+        for opening, part in placed.items():
+            if seed.id.startswith(opening):
+                assert part_of(seed) == part
+
+
+def test_no_later_training_question_repeats_a_held_out_one(
+    parts: Mapping[str, list[dict[str, Any]]],
+) -> None:
+    held = {item["query"].casefold() for part in ("val", "test") for item in parts[part]}
+    later = {i["query"].casefold() for i in parts["train"] if i["seed"].startswith("goal-")}
+    # Names of things alone, such as "grassland as well", may be said of anything.
+    assert not {query for query in later & held if len(query.split()) > 3}
