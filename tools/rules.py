@@ -88,8 +88,8 @@ ONE_TOWN = (
 )
 DENSE_CAUTION = "Crops and meadows at their greenest pass for trees."
 COVER_CAUTION = (
-    "Learned mostly from simulated scenes: trees, grass and crops of like greenness are confused, and "
-    "strips a few pixels wide are lost."
+    "Learned mostly from simulated scenes: trees, grass and crops of like greenness are confused, "
+    "and strips a few pixels wide are lost."
 )
 SOIL_CAUTION = "Roofs, roads and dry harvested fields can pass for bare soil."
 FROM_SCENE = "The threshold was taken from the scene itself, since no published one applies to it."
