@@ -174,6 +174,18 @@ def test_a_question_of_ours_is_answered_with_a_click(page: Any, tmp_path: Path) 
     page.locator("#chat .bot", has_text="landsat8:").first.wait_for()
 
 
+def test_another_reading_of_the_question_is_one_click(page: Any) -> None:
+    page.locator("#samples button").first.click()
+    page.locator("#scene-picture img").wait_for()
+    _ask(page, "How much water is there?")
+    page.locator("#chat .bot", has_text="Understood as: Measure how much").first.wait_for()
+    page.get_by_role("button", name="I meant: measure the area of").first.click()
+    page.locator("#chat .user", has_text="I meant: measure the area of").first.wait_for()
+    page.wait_for_function(
+        "document.querySelector('#chat').innerText.split('Understood as').length > 2"
+    )
+
+
 def test_an_answer_by_eye_says_how_sure_it_is_and_where(page: Any) -> None:
     page.locator("#samples button").first.click()
     page.locator("#scene-picture img").wait_for()
