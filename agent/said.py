@@ -215,9 +215,12 @@ def _helps(
     if any(measurable.values()):
         lines.append(f"Measure instead, for instance: {examples(measurable, target, areas)}")
         if target is None or not any(target in found for found in measurable.values()):
+            by_targets: dict[tuple[str, ...], list[str]] = {}
+            for scene, found in measurable.items():
+                by_targets.setdefault(tuple(found), []).append(names.get(scene, scene))
             lines += [
-                f"Measurable on {names.get(scene, scene)}: {', '.join(map(plain_noun, found))}."
-                for scene, found in measurable.items()
+                f"Measurable on {', '.join(scenes)}: {', '.join(map(plain_noun, found))}."
+                for found, scenes in by_targets.items()
                 if found
             ]
     if max(reading["size"]) > _LARGE:

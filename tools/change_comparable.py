@@ -68,7 +68,7 @@ def _light(first: Sun | None, second: Sun | None) -> list[str]:
     turned = abs((first.azimuth - second.azimuth + 180) % 360 - 180)
     if higher < _ELEVATION and turned < _AZIMUTH:
         return []
-    source = " and ".join(dict.fromkeys((first.source, second.source)))
+    source = "; ".join(dict.fromkeys((first.source, second.source)))
     return [
         f"The sun stood at {first.elevation:.0f} and {second.elevation:.0f} degrees above the "
         f"horizon, {turned:.0f} degrees apart in direction ({source}): shadows differ, and edges "

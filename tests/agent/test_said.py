@@ -81,3 +81,12 @@ def test_a_description_says_that_nobody_knows_how_sure_it_is() -> None:
     reading = said(Reading("a lake beside a road"), "caption")
     assert reading["said"].startswith("A lake beside a road.\n\nDescribed by the image-reading")
     assert reading["confidence"] is None
+
+
+def test_scenes_of_the_same_kind_share_a_line_of_what_can_be_measured() -> None:
+    unsure = said(Reading("3", 0.04, sure=False, doubt="too dark"))
+    measurable = {"a": ["water", "vegetation"], "b": ["water", "vegetation"], "c": ["water"]}
+    names = {"a": "a.tif", "b": "b.tif", "c": "c.tif"}
+    text = answer_text({**unsure, "measurable": measurable}, names, None, None)
+    assert "Measurable on a.tif, b.tif: water, vegetation." in text
+    assert "Measurable on c.tif: water." in text
