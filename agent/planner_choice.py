@@ -32,6 +32,8 @@ _PART: Final = re.compile(
     r"leste|ouest|oeste|ovest|gauche|droite|izquierda|derecha|esquerda|direita|sinistra|destra|"
     r"superior\w*|inferior\w*))\b"
 )
+# What a reply to that question may lift it with.
+_WHOLE: Final = re.compile(r"\b(whole|entire|everything|everywhere|all of it|complete|ganze\w*)\b")
 # Acts less likely than this, or beyond so many, are not tried.
 LEAST: Final = 0.01
 MOST: Final = 8
@@ -117,7 +119,7 @@ def _with_region(plan: Plan, wanted: Wanted) -> Plan:
         return plan
     if wanted.asks_region:
         return compat.ask(plan, "region", "No region has arrived: draw the area that is meant.")
-    if _PART.search(wanted.question.english):
+    if _PART.search(wanted.question.english) and not _WHOLE.search(wanted.question.english):
         return compat.ask(
             plan, "region",
             "A part of a scene cannot be measured from words: give it as a region, or ask again "

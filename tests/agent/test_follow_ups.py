@@ -121,3 +121,10 @@ def test_what_the_scene_cannot_show_is_no_other_reading() -> None:
 def test_a_question_back_offers_options_and_no_other_readings() -> None:
     made = plan("How much forest was lost?", NEW, before=())
     assert (made.route, made.alternatives) == ("clarify", ())
+
+
+def test_a_part_in_words_can_be_lifted_again() -> None:
+    asked_for = plan("How much water, only in the eastern half?", NEW, before=())
+    assert (asked_for.route, asked_for.missing_slot) == ("clarify", "region")
+    joined = "How much water, only in the eastern half: the whole scene"
+    assert call(plan(joined, NEW, before=())) == ("segment", "new", "water")
