@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from terralogue.agent import lexicon
 from terralogue.agent.acts import act_model
+from terralogue.agent.corrections import correction
 from terralogue.agent.facts import by_date, views
 from terralogue.agent.plan import Inputs
 from terralogue.agent.questions import Question, cue_patterns, read
@@ -51,9 +52,10 @@ class Asked:
 
     @property
     def before(self) -> Question | None:
-        """The last turn of the person before this one."""
+        """The last wish of the person before this one; corrections of it are passed over."""
         turns = self.inputs.history if self.inputs else ()
-        said = next((t.content for t in reversed(turns) if t.role == "user"), None)
+        spoken = [t.content for t in reversed(turns) if t.role == "user"]
+        said = next((s for s in spoken if correction(s) is None), spoken[0] if spoken else None)
         return None if said is None else _read(said)
 
 

@@ -190,11 +190,14 @@ def _earlier(inputs: Inputs, acts: Acts) -> Wanted | None:
         if turn.role == "assistant":
             answer = answer or read(turn.content)
             continue
-        said = corrected(read(turn.content), inputs)
+        typed = read(turn.content)
+        said = corrected(typed, inputs)
         act = next(name for name in acts(said, alone) if name not in _PLAIN)
         here = fill(said, act, inputs)
         found = here if found is None else _with_later(here, found)
-        if here.target or here.index or not (is_followup(said) or len(said.tokens) <= _BRIEF):
+        # What is wanted done was said before a correction or an "and the river?".
+        leans = said is not typed or is_followup(typed)
+        if not leans and (here.target or here.index or len(said.tokens) > _BRIEF):
             break
     if answer is None:
         return found
@@ -211,8 +214,13 @@ def _earlier(inputs: Inputs, acts: Acts) -> Wanted | None:
 
 def _with_later(wanted: Wanted, later: Wanted) -> Wanted:
     """A wish with what a later follow-up changed in it."""
-    other = _switched(later.other_scene or _scene_of(later.question), wanted.other_scene)
-    return replace(wanted, unit=later.unit or wanted.unit, other_scene=other)
+    return replace(
+        wanted,
+        target=later.target or wanted.target,
+        index=later.index or (None if later.target else wanted.index),
+        unit=later.unit or wanted.unit,
+        other_scene=_switched(later.other_scene or _scene_of(later.question), wanted.other_scene),
+    )
 
 
 def _switched(said: str, before: str) -> str:

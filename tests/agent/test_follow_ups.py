@@ -128,3 +128,11 @@ def test_a_part_in_words_can_be_lifted_again() -> None:
     assert (asked_for.route, asked_for.missing_slot) == ("clarify", "region")
     joined = "How much water, only in the eastern half: the whole scene"
     assert call(plan(joined, NEW, before=())) == ("segment", "new", "water")
+
+
+def test_what_is_wanted_done_lasts_through_a_chain_of_follow_ups() -> None:
+    chain = (*FOREST, "and the river?", "Water covers 9 ha.", "no, I meant the snow", "Snow: 3 ha.")
+    assert call(plan("and the lake?", NEW, before=chain)) == ("segment", "new", "water")
+    assert call(plan("no, I meant the grass", NEW, before=chain)) == ("segment", "new", "grassland")
+    acres = plan("in acres please", NEW, before=chain)
+    assert call(acres) == ("segment", "new", "snow_ice")
