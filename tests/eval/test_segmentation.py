@@ -264,4 +264,4 @@ def test_water_of_the_chips_is_found_as_the_table_of_specialists_says(
 ) -> None:
     found = run_eval("segmentation", "--data", data_dir / "water_s2l8", "--model", "mndwi")
     assert found["dataset"] == "water_s2l8"
-    assert found["metrics"]["iou"] == pytest.approx(0.635, abs=0.001)
+    assert found["metrics"]["iou"] == pytest.approx(0.647, abs=0.001)
