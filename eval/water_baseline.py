@@ -4,7 +4,8 @@
 
 FOLDER holds `images/*.tif` (seven bands: coastal, blue, green, red, near infrared and two
 short-wave infrared, reflectance times 10,000) and `labels/*.png` (above zero: water). Nothing is
-fitted: the rules are used as they were published. The interval is a bootstrap over chips.
+fitted: the rules are used as they were published, with the edges that `segment` sets. The interval
+is a bootstrap over chips.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 
 from terralogue.datasets.errors import InputError
 from terralogue.tools import rules
+from terralogue.tools.baselines import YES
+from terralogue.tools.edges import settle
 from terralogue.tools.export import quiet
 
 BANDS = ("A", "B", "G", "R", "N", "S1", "S2")
@@ -57,7 +60,7 @@ def evaluate_rules(data: Path) -> dict[str, Result]:
     counts: dict[str, list[tuple[int, int]]] = {name: [] for name in RULES}
     for bands, label in chips(data):
         for name, rule in RULES.items():
-            found = rule.holds(bands)
+            found = settle(rule.holds(bands).astype(np.uint8), bands["N"]) == YES
             counts[name].append((int((found & label).sum()), int((found | label).sum())))
     random = np.random.default_rng(0)
     results = {}

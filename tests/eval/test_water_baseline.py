@@ -54,5 +54,6 @@ def test_a_folder_without_chips_is_an_input_error(tmp_path: Path) -> None:
 def test_the_table_quotes_the_measured_scores(data_dir: Path) -> None:
     found = evaluate_rules(data_dir / "water_s2l8")
     for row in SPECIALISTS:
-        for score in row.scores.values() if row.name in found else ():
+        scores = row.scores.values() if row.name in found else ()
+        for score in (each for each in scores if "46 chips" in each.how):
             assert score.iou == pytest.approx(found[row.name].iou, abs=0.0006)
