@@ -62,7 +62,9 @@ _POINTERS: Final = word_set(
 
 
 def plan_for(wanted: Wanted) -> Plan:
-    """Apply the template of the act."""
+    """Apply the template of the act; thanks need none."""
+    if plain.is_thanks(wanted.question):
+        return plain.welcome()
     if wanted.act in _ON_ONE_SCENE and (which := no_other_scene(wanted)):
         return which
     return _TEMPLATES[wanted.act](wanted)

@@ -7,6 +7,7 @@ from typing import Final
 
 from terralogue.agent import places
 from terralogue.agent.plan import Plan
+from terralogue.agent.questions import Question
 from terralogue.agent.seeking import Sought, bounds, sought
 from terralogue.agent.wanted import (
     Wanted,
@@ -39,6 +40,11 @@ _HEIGHT: Final = word_set(
 _REMEMBERED: Final = re.compile(
     r"\bthan (it (was|used to be)|before|last|(a|one|two|the) (\w+ )?"
     r"(years?|months?|weeks?|summers?|winters?) (ago|before)|the previous|in (19|20)\d\d)\b"
+)
+_THANKS: Final = word_set("thanks thank thx merci danke gracias obrigado obrigada grazie cheers")
+_WITH_THANKS: Final = word_set(
+    "you no very much a lot many so ok okay great perfect good super beaucoup bien schon dir ihnen "
+    "vielen muchas mille tante muito ja non nein nao que that s all"
 )
 _TOO_FINE_TO_SEE: Final = frozenset({"vehicle", "aircraft"})
 _INTENT_OPTIONS: Final = (
@@ -199,6 +205,19 @@ def vague(wanted: Wanted) -> Plan:
     """Ask what is wanted."""
     return question(
         "Not clear yet what is wanted", "intent", "What would you like to know?", _INTENT_OPTIONS
+    )
+
+
+def is_thanks(asked: Question) -> bool:
+    """Whether a turn is thanks and nothing else."""
+    said = set(asked.text_tokens)
+    return bool(said & _THANKS) and said <= _THANKS | _WITH_THANKS
+
+
+def welcome() -> Plan:
+    """Answer thanks, and ask what else is wanted."""
+    return question(
+        "Thanks", "intent", "You are welcome. What else would you like to know?", _INTENT_OPTIONS
     )
 
 

@@ -136,3 +136,10 @@ def test_what_is_wanted_done_lasts_through_a_chain_of_follow_ups() -> None:
     assert call(plan("no, I meant the grass", NEW, before=chain)) == ("segment", "new", "grassland")
     acres = plan("in acres please", NEW, before=chain)
     assert call(acres) == ("segment", "new", "snow_ice")
+
+
+@pytest.mark.parametrize("said", ["merci !", "no thanks", "thank you"])
+def test_thanks_are_answered_and_nothing_is_measured_again(said: str) -> None:
+    made = plan(said, NEW, before=WATER)
+    assert (made.route, made.calls) == ("clarify", ())
+    assert str(made.question).startswith("You are welcome.")
