@@ -29,7 +29,7 @@ from terralogue.agent.compat import NO_RESULT, check
 from terralogue.agent.compose import compose_answer, ending_of
 from terralogue.agent.explain import explained
 from terralogue.agent.look_words import choices
-from terralogue.agent.looking import aim, can_look_instead, look_instead
+from terralogue.agent.looking import aim, can_look_instead, look_instead, measure_instead
 from terralogue.agent.plan import LAST, Inputs, Plan, ToolCall, Turn, result_number
 from terralogue.agent.querying import look_of
 from terralogue.agent.reply import replied
@@ -69,7 +69,6 @@ def build_graph(world: World, checkpointer: BaseCheckpointSaver[str]) -> Graph:
     graph.add_node("compose", steps.compose)
     graph.add_node("clarify", steps.clarify)
     graph.add_edge(START, "understand")
-    graph.add_edge("answer", "compose")
     graph.add_edge("clarify", "understand")
     return graph.compile(checkpointer=checkpointer, name="terralogue")
 
@@ -221,13 +220,16 @@ class _Steps:
         done = len(results) + 1 == len(calls)
         return Command(goto="compose" if done else "act", update=update)
 
-    async def answer(self, state: State, writer: StreamWriter) -> Update:
+    async def answer(
+        self, state: State, writer: StreamWriter
+    ) -> Command[Literal["act", "compose"]]:
         """Let the image-reading model look; where it is not sure, find what can be measured."""
         start = time.perf_counter()
         plan, text = Plan.model_validate(state["plan"]), state["wordings"][0]
         if plan.task == "explain":
             reading = explained(text, state.get("messages", []), state.get("looked", ""))
-            return {"reading": reading, "timings": _timed(state, "answer", start)}
+            update: Update = {"reading": reading, "timings": _timed(state, "answer", start)}
+            return Command(goto="compose", update=update)
         writer(_sent(ToolStarted(tool=_LOOK)))
         try:
             inputs = await asyncio.to_thread(_inputs, self.world, state)
@@ -235,18 +237,29 @@ class _Steps:
             looked = await self.world.look(look)
         except EOError as error:
             writer(_sent(ToolFinished(tool=_LOOK, ok=False, summary=str(error))))
-            return {"stop": _stop(error), "timings": _timed(state, "answer", start)}
+            update = {"stop": _stop(error), "timings": _timed(state, "answer", start)}
+            return Command(goto="compose", update=update)
         reading = reading_of(look, looked)
-        if not reading["sure"]:
-            reading["measurable"] = await self.world.measurable(look.scenes)
         summary = f"{looked.model}: {looked.reading.text}"
         writer(_sent(ToolFinished(tool=_LOOK, ok=reading["sure"], summary=summary)))
-        return {
+        if not reading["sure"]:
+            instead = measure_instead(plan, inputs)
+            if instead is not None:
+                checked = check(
+                    instead, inputs, self.world.tools, self.world.targets, self.world.things
+                )
+                if checked.route == "tools":
+                    update = {"plan": checked.model_dump(mode="json")}
+                    update["timings"] = _timed(state, "answer", start)
+                    return Command(goto="act", update=update)
+            reading["measurable"] = await self.world.measurable(look.scenes)
+        update = {
             "reading": reading,
             "looked": _looked(looked.model, look.scenes, inputs),
             "last_artefact": _newest(reading) or state.get("last_artefact"),
             "timings": _timed(state, "answer", start),
         }
+        return Command(goto="compose", update=update)
 
     async def compose(self, state: State) -> Command[Literal["clarify", "__end__"]]:
         """Put the answer together, from results alone."""

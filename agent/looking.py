@@ -12,7 +12,7 @@ from typing import Any, Final
 from terralogue.agent.compat import ask, ask_sensor, refuse
 from terralogue.agent.facts import SceneView, by_date, views
 from terralogue.agent.look_words import counts, phrase_of, task_of
-from terralogue.agent.plan import Inputs, Plan
+from terralogue.agent.plan import Inputs, Plan, ToolCall
 from terralogue.agent.querying import asked
 from terralogue.agent.questions import Question, read
 from terralogue.agent.templates_plain import LOOK
@@ -20,6 +20,9 @@ from terralogue.agent.templates_plain import LOOK
 _SEVERAL: Final = frozenset({"change", "between", "worse", "series"})
 # "Why?", "why so little?"
 _SHORT: Final = 3
+_UNTOLD: Final = (
+    "Measured rather than told from the pictures: the image-reading model was unsure what changed."
+)
 _BOTH: Final = re.compile(
     r"\b(two|both|these|other|which|first|second|later|earlier|older|newer) "
     r"(images?|pictures?|scenes?|dates?|shots?|one)\b"
@@ -42,6 +45,33 @@ def look_instead(plan: Plan, text: str, why: str) -> Plan:
             "route": "answer", "calls": (), "scenes": scenes, "reason": None, "message": None,
             "interpretation": f"{LOOK}: {text.strip()}",
             "warnings": (*plan.warnings, f"Not measured but looked at: {why}"),
+        }
+    )  # fmt: skip
+
+
+def measure_instead(plan: Plan, inputs: Inputs) -> Plan | None:
+    """A plan to measure any change where a look at two dates did not tell what changed.
+
+    Args:
+        plan: to answer from the image, as `aim` completed it.
+        inputs: everything that is known beside the words.
+
+    Returns:
+        None where the plan is no description of two dates; not yet checked.
+    """
+    if plan.task != "caption" or len(plan.scenes) != 2:
+        return None
+    before, after = plan.scenes
+    arguments: dict[str, Any] = {"before": before, "after": after}
+    if inputs.region is not None:
+        arguments["region"] = inputs.region
+    named = {scene.id: scene.title for scene in views(inputs)}
+    return plan.model_copy(
+        update={
+            "route": "tools", "scenes": (), "task": None,
+            "calls": (ToolCall(tool="detect_change", arguments=arguments),),
+            "interpretation": f"Measure any change from {named[before]} to {named[after]}",
+            "warnings": (*plan.warnings, _UNTOLD),
         }
     )  # fmt: skip
 

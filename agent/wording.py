@@ -101,6 +101,9 @@ def _change(result: Result, confined: bool) -> str:
     text += f".{_between(result)}"
     if other := _first(result, "other_area", "other_pixels"):
         text += f" Another {_said(other)} changed in other ways."
+    if burned := [m for m in result["measurements"] if "_severity_" in m["name"] and m["value"]]:
+        kinds = ", ".join(f"{_said(m)} {m['label'].rpartition(', ')[2]}" for m in burned)
+        text += f" Of the burn: {kinds}."
     turned = [m for m in result["measurements"] if "_to_" in m["name"] and m["value"]]
     if turned:
         largest = sorted(turned, key=lambda m: -m["value"])[:_TURNED]

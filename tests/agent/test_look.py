@@ -255,6 +255,20 @@ def test_change_is_read_from_the_earlier_to_the_later(look: Begin, write_scene: 
     assert answer.answer.startswith("A pier was built.")
 
 
+def test_change_that_was_not_told_is_measured(look: Begin, write_scene: WriteScene) -> None:
+    ask, eyes = look(UNSURE)
+    drained = lake()
+    drained[:, :4] = lake()[:, -4:]
+    before = write_scene("before.tif", date="2023-06-01")
+    after = write_scene("after.tif", drained, date="2024-06-01")
+    answer = ask("Describe what changed.", [before, after])
+    assert [query.task for query in eyes.asked] == ["caption"]
+    assert (answer.route, answer.exit_code) == ("tools", 0)
+    assert [call.tool for call in answer.plan] == ["detect_change"]
+    assert next(m.value for m in answer.measurements if m.name == "area") > 0
+    assert any("unsure what changed" in text for text in answer.warnings)
+
+
 def test_scenes_of_other_ground_are_not_compared(look: Begin, write_scene: WriteScene) -> None:
     ask, eyes = look()
     away = Affine(3, 0, 700_000, 0, -3, 5_000_000)

@@ -39,6 +39,18 @@ def test_where_much_was_hidden_what_is_there_is_called_unknown() -> None:
     assert text.endswith("5.49 ha was hidden by cloud or had no data. What is there is unknown.")
 
 
+def test_a_burn_is_told_by_its_severity() -> None:
+    figures = {"gain_area": (9.0, "ha"), "loss_area": (0.0, "ha"), "net_area": (9.0, "ha")}
+    figures |= {"area": (9.0, "ha"), "share": (3.0, "%"), "low_severity_area": (6.5, "ha")}
+    figures |= {"moderate_low_severity_area": (2.5, "ha"), "high_severity_area": (0.0, "ha")}
+    found = result(
+        "detect_change", figures, low_severity_area_label="Burned, low severity",
+        moderate_low_severity_area_label="Burned, moderate-low severity",
+    )  # fmt: skip
+    text = describe(found)
+    assert "Of the burn: 6.5 ha low severity, 2.5 ha moderate-low severity." in text
+
+
 def test_without_ground_the_share_is_told_first() -> None:
     figures = {"pixels": (1024.0, "px"), "share": (25.0, "%"), "observed_share": (100.0, "%")}
     found = result("segment", figures, pixels_label="Water")
