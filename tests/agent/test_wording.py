@@ -48,7 +48,7 @@ def test_a_burn_is_told_by_its_severity() -> None:
         moderate_low_severity_area_label="Burned, moderate-low severity",
     )  # fmt: skip
     text = describe(found)
-    assert "Of the burn: 6.5 ha low severity, 2.5 ha moderate-low severity." in text
+    assert "Of the burn: 6.50 ha low severity, 2.50 ha moderate-low severity." in text
 
 
 def test_without_ground_the_share_is_told_first() -> None:
