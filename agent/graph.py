@@ -243,7 +243,7 @@ class _Steps:
         summary = f"{looked.model}: {looked.reading.text}"
         writer(_sent(ToolFinished(tool=_LOOK, ok=reading["sure"], summary=summary)))
         if not reading["sure"]:
-            instead = measure_instead(plan, inputs)
+            instead = measure_instead(plan, text, inputs)
             if instead is not None:
                 checked = check(
                     instead, inputs, self.world.tools, self.world.targets, self.world.things

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from terralogue.agent.compat import ask, ask_sensor, refuse
 from terralogue.agent.facts import SceneView, by_date, views
+from terralogue.agent.lexicon import COUNTABLE, plain_noun
 from terralogue.agent.look_words import counts, phrase_of, task_of
 from terralogue.agent.plan import Inputs, Plan, ToolCall
 from terralogue.agent.querying import asked
@@ -20,9 +21,9 @@ from terralogue.agent.templates_plain import LOOK
 _SEVERAL: Final = frozenset({"change", "between", "worse", "series"})
 # "Why?", "why so little?"
 _SHORT: Final = 3
-_UNTOLD: Final = (
-    "Measured rather than told from the pictures: the image-reading model was unsure what changed."
-)
+_UNTOLD: Final = "Measured rather than told from the picture: the image-reading model was not sure."
+# Covers that one question compares, at most.
+_COMPARED: Final = 3
 _BOTH: Final = re.compile(
     r"\b(two|both|these|other|which|first|second|later|earlier|older|newer) "
     r"(images?|pictures?|scenes?|dates?|shots?|one)\b"
@@ -49,31 +50,40 @@ def look_instead(plan: Plan, text: str, why: str) -> Plan:
     )  # fmt: skip
 
 
-def measure_instead(plan: Plan, inputs: Inputs) -> Plan | None:
-    """A plan to measure any change where a look at two dates did not tell what changed.
+def measure_instead(plan: Plan, text: str, inputs: Inputs) -> Plan | None:
+    """A plan to measure what a look left open: change of two dates, or covers that are compared.
 
     Args:
         plan: to answer from the image, as `aim` completed it.
+        text: the question.
         inputs: everything that is known beside the words.
 
     Returns:
-        None where the plan is no description of two dates; not yet checked.
+        None where the question is of neither kind; not yet checked.
     """
-    if plan.task != "caption" or len(plan.scenes) != 2:
-        return None
-    before, after = plan.scenes
-    arguments: dict[str, Any] = {"before": before, "after": after}
-    if inputs.region is not None:
-        arguments["region"] = inputs.region
+    question, _ = asked(text, inputs)
+    mentioned = (each.target for each in question.mentions if each.target not in COUNTABLE)
+    covers = tuple(dict.fromkeys(mentioned))
     named = {scene.id: scene.title for scene in views(inputs)}
-    return plan.model_copy(
-        update={
-            "route": "tools", "scenes": (), "task": None,
-            "calls": (ToolCall(tool="detect_change", arguments=arguments),),
-            "interpretation": f"Measure any change from {named[before]} to {named[after]}",
-            "warnings": (*plan.warnings, _UNTOLD),
-        }
-    )  # fmt: skip
+    shared = {"region": inputs.region} if inputs.region is not None else {}
+    if len(plan.scenes) == 2 and (plan.task == "caption" or len(covers) == 1):
+        before, after = plan.scenes
+        target = {"target": covers[0]} if len(covers) == 1 else {}
+        arguments = {"before": before, "after": after, **target, **shared}
+        calls: tuple[ToolCall, ...] = (ToolCall(tool="detect_change", arguments=arguments),)
+        what = plain_noun(covers[0]) if target else "any change"
+        said = f"Measure {what} from {named[before]} to {named[after]}"
+    elif len(plan.scenes) == 1 and "compare" in question.cues and 1 < len(covers) <= _COMPARED:
+        (scene,) = plan.scenes
+        calls = tuple(
+            ToolCall(tool="segment", arguments={"scene": scene, "target": cover, **shared})
+            for cover in covers
+        )
+        said = f"Measure {' and '.join(map(plain_noun, covers))} in {named[scene]}"
+    else:
+        return None
+    update = {"route": "tools", "scenes": (), "task": None, "calls": calls, "interpretation": said}
+    return plan.model_copy(update={**update, "warnings": (*plan.warnings, _UNTOLD)})
 
 
 def aim(plan: Plan, text: str, inputs: Inputs) -> Plan:

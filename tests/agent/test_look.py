@@ -266,7 +266,18 @@ def test_change_that_was_not_told_is_measured(look: Begin, write_scene: WriteSce
     assert (answer.route, answer.exit_code) == ("tools", 0)
     assert [call.tool for call in answer.plan] == ["detect_change"]
     assert next(m.value for m in answer.measurements if m.name == "area") > 0
-    assert any("unsure what changed" in text for text in answer.warnings)
+    assert any("Measured rather than told" in text for text in answer.warnings)
+
+
+def test_covers_that_eyes_cannot_compare_are_both_measured(
+    look: Begin, write_scene: WriteScene
+) -> None:
+    ask, eyes = look(UNSURE)
+    answer = ask("Which is bigger, the water or the vegetation?", write_scene())
+    assert len(eyes.asked) == 1
+    assert [call.arguments["target"] for call in answer.plan] == ["water", "vegetation"]
+    assert [m.label for m in answer.measurements if m.name == "area"] == ["Water", "Vegetation"]
+    assert any("Measured rather than told" in text for text in answer.warnings)
 
 
 def test_scenes_of_other_ground_are_not_compared(look: Begin, write_scene: WriteScene) -> None:
