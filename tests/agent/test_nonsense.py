@@ -216,7 +216,7 @@ NEW_KINDS: dict[str, Callable[[], Picture]] = {
     "sheet of music": sheet_of_music,
     "fingerprint": fingerprint,
 }
-PICTURES: dict[str, Callable[[], Picture]] = {
+TAUGHT: dict[str, Callable[[], Picture]] = {
     "white noise": white_noise,
     "grey noise": grey_noise,
     "all black": flat(0),
@@ -226,6 +226,9 @@ PICTURES: dict[str, Callable[[], Picture]] = {
     "page of text": page_of_text,
     "bar chart": bar_chart,
     "drawing of a cat": cat_face,
+}
+PICTURES: dict[str, Callable[[], Picture]] = {
+    **TAUGHT,
     "photo of a big cat": photograph("gradio", "media_assets", "images", "cheetah1.jpg"),
     "photo of a lion": photograph("gradio", "media_assets", "images", "lion.jpg"),
     "photo of a flower": photograph("sklearn", "datasets", "images", "flower.jpg"),
@@ -272,7 +275,10 @@ def assert_not_confident(answer: Answer) -> None:
     assert answer.measurements == ()
 
 
-@pytest.mark.parametrize("kind", PICTURES)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=pytest.mark.slow if kind in TAUGHT else ()) for kind in PICTURES],
+)
 def test_a_picture_of_no_scene_gets_no_confident_answer(
     session: ChatSession, tmp_path: Path, kind: str
 ) -> None:
