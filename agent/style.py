@@ -45,6 +45,7 @@ footer {{ display: none !important; }}
 #chat .message, #chat .message .prose, #chat .message p, #chat .message li {{
   font-size: 0.93rem; line-height: 1.5; }}
 #thread button {{ font-size: 0.8rem; padding: 2px 10px; }}
+#chat .placeholder-content {{ padding: 0 24px; }}
 #chat .placeholder-content h3 {{ font-weight: 650; letter-spacing: -0.01em; }}
 #chips {{ gap: 6px; flex-wrap: wrap; }}
 #chips button {{ flex: 0 1 auto; min-width: 0; border-radius: 999px; font-weight: 450;

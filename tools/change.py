@@ -112,7 +112,7 @@ def detect_change(
         difference, why, said = prepared.difference, prepared.why, prepared.warnings
     fit(difference, placed.window if sided else whole(pair.frame), run)
     found = _measure(pair, placed, difference, sided, run)
-    title = f"{TITLES[sided]}: gain and loss" if sided else _title(difference)
+    title = f"{TITLES[sided]}: gain and loss" if sided else _title(difference, target)
     measurements = _figures(found.tally, sided, unit, difference.method, found.mask.id)
     measurements += patch_figures(
         difference, pair.frame, placed.window, found.codes,
@@ -175,9 +175,10 @@ def any_change(pair: Pair, model: str | None = None) -> tuple[Difference, str, l
     return AnyChange(pair, land_bands(*pair.scenes)), why, _ABOUT_ANY
 
 
-def _title(difference: Difference) -> str:
+def _title(difference: Difference, target: str | None) -> str:
     if isinstance(difference, LearnedChange):
-        return difference.model.facts.title
+        # Asked for any change, it may have found other kinds than it was taught.
+        return difference.model.facts.title if target else "Change"
     return "Change of any kind"
 
 

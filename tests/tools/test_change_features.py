@@ -141,6 +141,7 @@ def test_the_package_model_serves_a_sentinel_pair_and_no_other(
     assert facts.caution in found.warnings
     built = detect_change(*made, "built_up", run=Run(Store(tmp_path / "u")))
     assert built.method == found.method
+    assert (found.title[:7], built.title[:18]) == ("Change,", "Change by building")
     assert built.target == "built_up"
     assert [m.value for m in built.measurements] == [m.value for m in found.measurements]
     assert any("gain and loss are not told apart" in text for text in built.warnings)
