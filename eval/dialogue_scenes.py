@@ -14,6 +14,7 @@ from PIL import Image
 
 from terralogue.datasets.errors import InputError
 from terralogue.datasets.synthetic import Simulated, simulate, simulate_scene, write_scene
+from terralogue.tools.export import quiet
 
 SIZE: Final = 192
 _SEASON: Final = 0.45
@@ -71,7 +72,7 @@ def _without_crs(path: Path) -> Path:
     with rasterio.open(path) as source:
         profile = {**source.profile, "crs": None, "transform": rasterio.Affine.identity()}
         data, tags, names = source.read(), source.tags(), source.descriptions
-    with rasterio.open(bare, "w", **profile) as target:
+    with quiet(), rasterio.open(bare, "w", **profile) as target:
         target.write(data)
         target.update_tags(ACQUISITION_DATETIME=tags["ACQUISITION_DATETIME"])
         for band, name in enumerate(names, 1):
