@@ -127,8 +127,8 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
     add("--date", metavar="YYYY-MM-DD", action="append", help="when a scene was taken: once for "
         "each")  # fmt: skip
     add("--vlm", metavar="SPEC", default="embedded", help=VLM_HELP)
-    add("--planner", metavar="SPEC", default="embedded", help="embedded (default), or "
-        "openai:<base url>#<model>")  # fmt: skip
+    add("--planner", metavar="SPEC", default="embedded", help="embedded (default), "
+        "hf:<repo or folder>, or openai:<base url>#<model>")  # fmt: skip
     add("--dry-run", action="store_true", help="stop after the plan")
     add("--quick", action="store_true", help="masks from coarse pixels, as a first look")
     add("--batch", metavar="FILE.jsonl", help="plan many questions; needs --dry-run")

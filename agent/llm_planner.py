@@ -28,7 +28,9 @@ SECONDS: Final = 60.0
 """For one plan, a second attempt included."""
 MOST_CALLS: Final = 12
 _ATTEMPTS: Final = 2
-_MOST_TOKENS: Final = 512
+MOST_TOKENS: Final = 512
+Calls = list[tuple[str, str]]
+"""Names of tools, and their arguments as JSON."""
 
 _SYSTEM: Final = """\
 You plan work on Earth-observation scenes. Answer with tool calls only.
@@ -138,9 +140,9 @@ class LlmPlanner:
         problem = ""
         end = time.monotonic() + SECONDS
         for _ in range(_ATTEMPTS):
-            reply = self._complete(messages, end - time.monotonic())
             try:
-                plan = _parse(reply, question, inputs)
+                calls = self._asked(messages, end - time.monotonic())
+                plan = _parse(calls, question, inputs)
             except (ValueError, TypeError, KeyError, ValidationError) as error:
                 problem = str(error).splitlines()[0]
                 correction = f"That was not a usable tool call ({problem}). Call one tool."
@@ -160,7 +162,7 @@ class LlmPlanner:
         plan = compat.warn(plan, sent)
         return plan.model_copy(update={"planner": f"llm: {self.model} at {self.base_url}"})
 
-    def _complete(self, messages: list[dict[str, str]], seconds: float) -> Any:
+    def _asked(self, messages: list[dict[str, str]], seconds: float) -> Calls:
         import openai  # heavy; only where this planner is used
 
         key = next((os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)), "none")
@@ -173,7 +175,7 @@ class LlmPlanner:
                     messages=messages,  # type: ignore[arg-type]
                     tools=tool_schemas(),  # type: ignore[arg-type]
                     temperature=0,
-                    max_tokens=_MOST_TOKENS,
+                    max_tokens=MOST_TOKENS,
                 )
         except openai.APIStatusError as error:
             raise InputError(
@@ -190,7 +192,11 @@ class LlmPlanner:
                 f"No chat-completions server answers at {self.base_url}; start it, or use "
                 "--planner embedded."
             ) from None
-        return completion
+        choices = getattr(completion, "choices", None)
+        if not choices:
+            raise ValueError("no choice in the answer")
+        made: Any = choices[0].message.tool_calls or []
+        return [(call.function.name, call.function.arguments) for call in made]
 
 
 def _messages(question: str, inputs: Inputs) -> list[dict[str, str]]:
@@ -222,16 +228,12 @@ def _messages(question: str, inputs: Inputs) -> list[dict[str, str]]:
     ]
 
 
-def _parse(completion: Any, question: str, inputs: Inputs) -> Plan:
-    choices = getattr(completion, "choices", None)
-    if not choices:
-        raise ValueError("no choice in the answer")
-    calls = choices[0].message.tool_calls or []
+def _parse(calls: Calls, question: str, inputs: Inputs) -> Plan:
     if not calls:
         raise ValueError("no tool call in the answer")
     if len(calls) > MOST_CALLS:
         raise ValueError(f"{len(calls)} tool calls, more than {MOST_CALLS}")
-    parsed = [_arguments(c.function.name, c.function.arguments) for c in calls]
+    parsed = [_arguments(name, arguments) for name, arguments in calls]
     name, arguments = parsed[0]
     if name == "answer_from_image":
         return Plan(route="answer", interpretation=arguments["interpretation"])

@@ -1,4 +1,4 @@
-"""Planners by name: "embedded", or "openai:<base url>#<model>" for a tool-calling chat model."""
+"""Planners by name: "embedded", or a tool-calling chat model behind a server or on this machine."""
 
 from __future__ import annotations
 
@@ -42,16 +42,26 @@ def _openai(rest: str) -> Planner:
     return LlmPlanner(url, model)
 
 
+def _hf(rest: str) -> Planner:
+    from terralogue.agent.llm_local import LocalPlanner
+
+    return LocalPlanner(rest)
+
+
 # Name before the first colon → builder from what follows it. Builders import late: a planner that
 # is not used costs nothing.
-PLANNERS: Final[dict[str, Callable[[str], Planner]]] = {"embedded": _embedded, "openai": _openai}
+PLANNERS: Final[dict[str, Callable[[str], Planner]]] = {
+    "embedded": _embedded,
+    "openai": _openai,
+    "hf": _hf,
+}
 
 
 def get_planner(spec: str = DEFAULT) -> Planner:
     """Build a planner.
 
     Args:
-        spec: "embedded", or "openai:<base url>#<model>".
+        spec: "embedded", "openai:<base url>#<model>", or "hf:<repo or folder>".
 
     Raises:
         InputError: no such planner; the message lists the valid ones.
@@ -59,6 +69,7 @@ def get_planner(spec: str = DEFAULT) -> Planner:
     name, _, rest = spec.partition(":")
     if name not in PLANNERS:
         raise InputError(
-            f"unknown planner {spec!r}; valid ones are: embedded, openai:<base url>#<model>."
+            f"unknown planner {spec!r}; valid ones are: embedded, openai:<base url>#<model>, "
+            "hf:<repo or folder>."
         )
     return PLANNERS[name](rest)

@@ -237,8 +237,8 @@ def _timed(plans: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], fl
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this task beside those of every task."""
     add = parser.add_argument
-    add("--model", "--planner", metavar="SPEC", default=DEFAULT, help="planner: embedded (default) "
-        "or openai:<base url>#<model>")  # fmt: skip
+    add("--model", "--planner", metavar="SPEC", default=DEFAULT, help="planner: embedded (default), "
+        "hf:<repo or folder>, or openai:<base url>#<model>")  # fmt: skip
     add("--misses", action="store_true", help="list what went wrong on stderr")
     add("--words-only", action="store_true", help="ablation: plan as if every item had the same "
         "single scene")  # fmt: skip
@@ -342,7 +342,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m terralogue.eval.intent", description="Score a planner on vague questions."
     )
     parser.add_argument("--data", required=True, type=Path, help="items with gold, JSON lines")
-    parser.add_argument("--planner", default=DEFAULT, help="embedded or openai:<base url>#<model>")
+    parser.add_argument(
+        "--planner",
+        default=DEFAULT,
+        help="embedded, hf:<repo or folder>, or openai:<base url>#<model>",
+    )
     parser.add_argument("--misses", action="store_true", help="list every item that went wrong")
     options = parser.parse_args(arguments)
     try:
