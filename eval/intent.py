@@ -237,8 +237,8 @@ def _timed(plans: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], fl
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this task beside those of every task."""
     add = parser.add_argument
-    add("--model", "--planner", metavar="SPEC", default=DEFAULT, help="planner: embedded (default), "
-        "hf:<repo or folder>, or openai:<base url>#<model>")  # fmt: skip
+    add("--model", "--planner", metavar="SPEC", default=DEFAULT, help="planner: embedded "
+        "(default), hf:<repo or folder>, or openai:<base url>#<model>")  # fmt: skip
     add("--misses", action="store_true", help="list what went wrong on stderr")
     add("--words-only", action="store_true", help="ablation: plan as if every item had the same "
         "single scene")  # fmt: skip
